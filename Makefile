@@ -1,0 +1,56 @@
+# make help lists what there is to run. Everything runs in .venv, which is made on the first call
+# from requirements-dev.txt with $(PYTHON), and brought up to date when that file changes.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+LOCK := _build/lock
+COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+	--no-annotate --fork-strategy fewest --custom-compile-command "make lock"
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help book test lint chapters bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+book: $(READY) ## execute every chapter and build the book into _build/html
+	$(VENV)/bin/jupyter-book build --all -q -W -n --keep-going .
+
+test: lint ## lint, types, unit tests, and every chapter's output against what is committed
+	$(RUN) -m pytest
+	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters
+
+lint: $(READY) ## style and types only
+	$(RUN) -m ruff check --quiet .
+	$(RUN) -m ruff format --check --quiet .
+	$(RUN) -m mypy --no-error-summary
+
+chapters: $(READY) ## execute the chapters in place, so that git diff shows what changed in them
+	$(RUN) tools/execute_chapters.py
+
+bench: $(READY) ## measure speed
+	$(RUN) benchmarks/run.py
+
+lock: ## choose the newest versions for requirements.txt and requirements-dev.txt
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet 'uv>=0.9'
+	$(COMPILE) --upgrade --all-extras pyproject.toml -o $(LOCK)/dev.txt
+	$(COMPILE) --upgrade -c $(LOCK)/dev.txt pyproject.toml -o $(LOCK)/run.txt
+	{ cat $(LOCK)/dev.txt; echo '-e .'; } > requirements-dev.txt
+	{ cat $(LOCK)/run.txt; echo '-e .'; } > requirements.txt
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) _build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	@# Kernels here talk to this machine only: no warning about that from each of them.
+	@mkdir -p $(VENV)/etc/ipython
+	@echo 'c.IPKernelApp.log_level = "ERROR"' > $(VENV)/etc/ipython/ipython_kernel_config.py
+	@touch $@

@@ -1,0 +1,69 @@
+"""Checks of arguments, shared by all modules: they name the bad value and what is allowed."""
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def positive(name: str, value: float) -> float:
+    """Return `value` as a float if it is finite and above zero."""
+    number = _real(name, value)
+    if not (np.isfinite(number) and number > 0):
+        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    return number
+
+
+def count(name: str, value: float, least: int = 0, most: int = 2**62) -> int:
+    """Return `value` as an int if it is whole and within bounds; 1e7 counts as whole."""
+    number = _real(name, value)
+    if not (np.isfinite(number) and number == np.floor(number) and least <= number <= most):
+        raise ValueError(f"{name} must be a whole number from {least} to {most:.3g}, got {value!r}")
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return int(number)
+
+
+def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Raise unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def finite(name: str, value: npt.ArrayLike, ndim: int) -> FloatArray:
+    """Return `value` as a float64 array if it has `ndim` axes and holds only finite numbers."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers, got {value!r}") from None
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
+    # A sum is finite unless an entry is not (or it overflows), and needs no array of flags.
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspicious = not np.isfinite(array.sum())
+    if suspicious and not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise ValueError(f"{name} must be finite, got {array[tuple(where)]} at index {where}")
+    return array
+
+
+def increasing(name: str, values: FloatArray) -> None:
+    """Raise unless `values` increase strictly."""
+    fall = np.flatnonzero(np.diff(values) <= 0)
+    if fall.size:
+        i = int(fall[0])
+        raise ValueError(
+            f"{name} must increase strictly, got {values[i]:g} followed by {values[i + 1]:g} "
+            f"at index {i}"
+        )
+
+
+def _real(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, got {value!r}") from None

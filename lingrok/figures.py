@@ -1,0 +1,221 @@
+"""The book's figures, a function each: results in, matplotlib Figure out, one look for all.
+
+An idea keeps its colour and its line style through the whole book, so that the figures also read in
+grey; the ground is opaque, so that they read on a dark page.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ._checks import FloatArray
+from .data import Dataset
+from .descent import Trajectory
+from .ensemble import Ensemble
+from .measures import Phases
+
+# Colour-blind safe (Okabe and Ito), apart in lightness as well; a line style an idea
+COLOURS = {
+    "train": "#333333",
+    "standard": "#56B4E9",
+    "concentrated": "#D55E00",
+    "adversarial": "#8A4FA0",
+}
+LINES: dict[str, Any] = {
+    "train": (0, (5, 2)),
+    "standard": (0, (7, 2, 1.5, 2)),
+    "concentrated": "solid",
+    "adversarial": (0, (1.5, 1.5)),
+}
+_NEUTRAL = ("#D55E00", "#333333", "#009E73", "#56B4E9")  # for curves of one idea beside each other
+_NEUTRAL_LINES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
+_PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
+_STYLE: dict[Any, Any] = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#cccccc",
+    "grid.linewidth": 0.5,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+}
+
+_P = ParamSpec("_P")
+
+
+def _figure(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Draw in the book's style, and hand the figure over closed, so that it is shown once."""
+
+    @wraps(draw)
+    def styled(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+        with plt.rc_context(_STYLE):
+            figure = draw(*args, **kwargs)
+        plt.close(figure)
+        return figure
+
+    return styled
+
+
+@_figure
+def distributions(train: Dataset, shell: Dataset) -> Figure:
+    """Figure 3: the standard (left) and the concentrated points (right) in two dimensions."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4.1), sharex=True, sharey=True)
+    for axis, data, title in zip(
+        axes, (train, shell), ("training and standard test", "concentrated test"), strict=True
+    ):
+        planted = np.isclose(data.y * (data.X @ data.w_true), data.gamma / 2)
+        for label, colour, marker in ((1.0, "#0072B2", "o"), (-1.0, "#D55E00", "^")):
+            for on_margin, size, edge in ((False, 14, "none"), (True, 30, "black")):
+                X = data.X[(data.y == label) & (planted == on_margin)]
+                axis.scatter(
+                    *X.T, s=size, c=colour, marker=marker, edgecolors=edge, linewidths=0.8,
+                    label=f"class {label:+.0f}" if not on_margin else None, alpha=0.8,
+                )  # fmt: skip
+        x = np.array([-5.0, 5.0])
+        axis.plot(x, -x, color="black", lw=1.2, label="true separator")
+        for side in (-1, 1):
+            axis.plot(x, -x + side * data.gamma / np.sqrt(2), color="black", lw=0.8, ls=":")
+        axis.set(xlim=(-5.3, 5.3), ylim=(-5.3, 5.3), aspect="equal", title=title, xlabel="$x_1$")
+    axes[0].set_ylabel("$x_2$")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@_figure
+def reductions(mean: Trajectory, total: Trajectory) -> Figure:
+    """Direction and offset of the hyperplane for the two readings of the paper's loss."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+    for run, label, colour, style in (
+        (total, "sum", "#56B4E9", "solid"),
+        (mean, "mean", "#333333", (0, (5, 2))),
+    ):
+        axes[0].plot(run.steps, np.degrees(run.angle), color=colour, ls=style, label=label, lw=1.3)
+        axes[1].plot(run.steps, run.distance, color=colour, ls=style, label=label, lw=1.3)
+    axes[0].set(title="angle to the true separator (degrees)", yscale="log")
+    axes[1].set(title="distance of the hyperplane from the origin", yscale="log")
+    for axis in axes:
+        axis.set(xscale="log", xlabel="step")
+    axes[0].legend(title="loss")
+    return figure
+
+
+@_figure
+def trust(exact: Trajectory, fast: Trajectory, error: FloatArray) -> Figure:
+    """Exact descent and fast-forward in one picture, and the error between them below."""
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 5.6), sharex=True)
+    twin = above.twinx()
+    for axis, of, colour, label in (
+        (above, "b", "#D55E00", "bias b"),
+        (twin, "norm", "#0072B2", "length of w"),
+    ):
+        axis.plot(exact.steps, getattr(exact, of), color=colour, lw=4, alpha=0.35)
+        axis.plot(fast.steps, getattr(fast, of), color=colour, lw=1.2, ls=(0, (5, 2)))
+        axis.set_ylabel(label, color=colour)
+    twin.set_yscale("log")
+    twin.grid(visible=False)
+    twin.spines.right.set_visible(True)
+    above.plot([], [], color="grey", lw=4, alpha=0.35, label="every step walked")
+    above.plot([], [], color="grey", lw=1.2, ls=(0, (5, 2)), label="fast-forward")
+    above.legend(loc="upper left")
+    below.plot(fast.steps, fast.error_estimate, color="#333333", ls=(0, (5, 2)), label="estimate")
+    below.plot(fast.steps, np.maximum(error, 1e-17), color="#D55E00", label="error")
+    below.set(xscale="log", yscale="log", xlabel="step", ylabel="relative to the length of (w, b)")
+    below.legend(loc="upper left")
+    return figure
+
+
+@_figure
+def accuracies(
+    runs: Ensemble, *tests: str, phases: Phases | None = None, until: float = np.inf
+) -> Figure:
+    """Train accuracy and the named test accuracies: medians over seeds, all seeds in the band."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.6))
+    shown = runs.steps <= until
+    for name in ("train", *tests):
+        _spread(axis, runs.steps[shown], getattr(runs, name)[:, shown], name)
+    axis.set(ylim=(0.47, 1.02), ylabel="accuracy")
+    _log_time(axis, runs.steps[shown], phases)
+    axis.legend(loc="lower right" if "concentrated" not in tests else "center left")
+    return figure
+
+
+@_figure
+def motion(runs: Ensemble, phases: Phases) -> Figure:
+    """Where the hyperplane is: its distance from the origin against the shell, and its bias."""
+    figure, axes = plt.subplots(2, 1, figsize=(7.5, 5.2), sharex=True)
+    gamma, alpha = runs.gamma, runs.alpha
+    distance = np.array([run.distance for run in runs.runs])
+    _spread(axes[0], runs.steps, distance)
+    axes[0].axhspan(gamma / 2, alpha * gamma, color="#D55E00", alpha=0.25, lw=0)
+    axes[0].text(
+        runs.steps[1], np.sqrt(gamma / 2 * alpha * gamma), "concentrated points", va="center",
+        color="#7a3600",
+    )  # fmt: skip
+    axes[0].set(yscale="log", ylabel="distance |b| / ||w||")
+    _spread(axes[1], runs.steps, np.array([run.b for run in runs.runs]))
+    axes[1].set_ylabel("bias b")
+    for axis, label in zip(axes, (True, False), strict=True):
+        _log_time(axis, runs.steps, phases, label=label)
+    axes[0].set_xlabel("")
+    return figure
+
+
+@_figure
+def compare(curves: Mapping[str, Ensemble], test: str = "concentrated") -> Figure:
+    """One test accuracy in several settings: medians over seeds, the middle half in the band."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.6))
+    for (label, runs), colour, style in zip(curves.items(), _NEUTRAL, _NEUTRAL_LINES, strict=False):
+        low, high = np.quantile(getattr(runs, test), (0.25, 0.75), axis=0)
+        axis.fill_between(runs.steps, low, high, color=colour, alpha=0.15, lw=0)
+        axis.plot(
+            runs.steps, np.median(getattr(runs, test), axis=0), color=colour, ls=style, label=label
+        )
+    axis.set(ylim=(0.47, 1.02), ylabel=f"accuracy, {test} test")
+    _log_time(axis, next(iter(curves.values())).steps, None)
+    axis.legend(loc="upper left")
+    return figure
+
+
+def _spread(
+    axis: Axes, steps: npt.NDArray[np.int64], values: FloatArray, name: str | None = None
+) -> None:
+    """Draw the median over seeds in the idea's colour, and the range over all as a band."""
+    colour, line = COLOURS[name or "train"], LINES[name] if name else "solid"
+    low, high = values.min(axis=0), values.max(axis=0)
+    axis.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
+    axis.plot(steps, np.median(values, axis=0), color=colour, ls=line, label=name)
+
+
+def _log_time(
+    axis: Axes, steps: npt.NDArray[np.int64], phases: Phases | None, *, label: bool = True
+) -> None:
+    """Log axis in steps, with the three phases shaded alike everywhere."""
+    axis.set(xscale="log", xlabel="step", xlim=(steps[0], steps[-1]))
+    if phases is None:
+        return
+    ends = [steps[0], phases.unlearning, phases.generalisation, steps[-1]]
+    ends = [float(min(end, steps[-1])) for end in ends]
+    for (name, shade), left, right in zip(_PHASES, ends, ends[1:], strict=False):
+        if right <= left:
+            continue
+        axis.axvspan(left, right, color=shade, lw=0, zorder=-5)
+        if label:
+            axis.text(
+                np.sqrt(left * right), 1.01, name, ha="center", va="bottom",
+                transform=axis.get_xaxis_transform(), fontsize=9, style="italic",
+            )  # fmt: skip

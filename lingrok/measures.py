@@ -1,0 +1,177 @@
+"""What is read off a trajectory: accuracy, the times of definition 3.4, phases, crossings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _checks
+from ._checks import FloatArray
+from .data import Dataset
+from .descent import Trajectory
+
+_ROWS_AT_ONCE = 1 << 20  # margins a chunk holds: 8 MB
+
+
+@dataclass(frozen=True)
+class GrokkingTime:
+    """The times of definition 3.4, in steps; infinite where the level is never reached.
+
+    Attributes
+    ----------
+    t_train, t_test : float
+        First checkpoint at which train and test accuracy reach their level.
+    delay : float
+        Grokking time, t_test - t_train.
+    zeta : float
+        Delay as a factor, t_test / t_train. The paper speaks of grokking from about 100 on.
+    """
+
+    t_train: float
+    t_test: float
+    delay: float
+    zeta: float
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Where the paper's three phases meet, in steps.
+
+    Attributes
+    ----------
+    unlearning : float
+        End of the population-dominated phase: |b| / ||w|| is at its peak.
+    generalisation : float
+        End of the unlearning: the hyperplane comes back to the outer edge of the shell of
+        concentrated points, |b| / ||w|| = alpha gamma. Infinite if it does not.
+    """
+
+    unlearning: float
+    generalisation: float
+
+
+def accuracy(trajectory: Trajectory, data: Dataset) -> FloatArray:
+    """Share of points on their own side of the hyperplane at each checkpoint, shape (k,).
+
+    A point on the hyperplane counts as wrong.
+
+    Raises
+    ------
+    ValueError
+        If the data have another dimension than the trajectory.
+    """
+    if data.d != trajectory.w.shape[1]:
+        raise ValueError(
+            f"data must have the trajectory's d = {trajectory.w.shape[1]}, got {data.d}"
+        )
+    right = np.zeros(len(trajectory.steps), dtype=np.int64)
+    rows = max(1, _ROWS_AT_ONCE // len(right))
+    for start in range(0, data.n, rows):
+        part = slice(start, start + rows)
+        scores = data.X[part] @ trajectory.w.T
+        scores += trajectory.b
+        positive = data.y[part] > 0
+        right += np.count_nonzero(scores[positive] > 0, axis=0)
+        right += np.count_nonzero(scores[~positive] < 0, axis=0)
+    return right / data.n
+
+
+def grokking_time(
+    steps: npt.ArrayLike,
+    train_accuracy: npt.ArrayLike,
+    test_accuracy: npt.ArrayLike,
+    *,
+    eps: float,
+    reference: str = "supremum",
+) -> GrokkingTime:
+    """Measure when train and test accuracy reach (1 - eps) of their reference (definition 3.4).
+
+    Parameters
+    ----------
+    steps, train_accuracy, test_accuracy : (k,) array
+        Checkpoints and the accuracies at them.
+    eps : float
+        From 0 to below 1.
+    reference : {"supremum", "one", "final"}
+        Each curve's own supremum over the run, as the definition has it; accuracy 1, which does
+        not let a run pass that never fits; or the curve's last value, and then the checkpoint
+        counts from which on the level is *kept*, so that an early passage is not taken for success.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, steps that do not increase, eps out of range and an unknown
+        reference.
+    """
+    t, train, test = _series(
+        steps=steps, train_accuracy=train_accuracy, test_accuracy=test_accuracy
+    )
+    eps = float(eps)
+    if not 0 <= eps < 1:
+        raise ValueError(f"eps must be from 0 to below 1, got {eps!r}")
+    _checks.one_of("reference", reference, ("supremum", "one", "final"))
+
+    def first(accuracy: FloatArray) -> float:
+        full = {"supremum": accuracy.max(), "one": 1.0, "final": accuracy[-1]}[reference]
+        level = (1 - eps) * full
+        # Accuracies are counts over n: a level that equals one is met in spite of rounding
+        reached = accuracy >= level - 1e-12
+        if reference == "final":
+            reached = np.logical_and.accumulate(reached[::-1])[::-1]
+        return float(t[np.argmax(reached)]) if reached.any() else np.inf
+
+    t_train, t_test = first(train), first(test)
+    if np.isinf(t_train):
+        return GrokkingTime(t_train, t_test, np.inf, np.inf)
+    return GrokkingTime(t_train, t_test, t_test - t_train, t_test / t_train)
+
+
+def crossing_time(steps: npt.ArrayLike, distance: npt.ArrayLike, threshold: float) -> float:
+    """Step of the last downward crossing of `threshold`, interpolated in log time.
+
+    Infinite where the curve ends above the threshold; the first step where it is never above.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, steps that do not increase, and threshold <= 0.
+    """
+    t, curve = _series(steps=steps, distance=distance)
+    threshold = _checks.positive("threshold", threshold)
+    above = np.flatnonzero(curve > threshold)
+    if not above.size:
+        return float(t[0])
+    i = int(above[-1])
+    if i == len(t) - 1:
+        return np.inf
+    part = (curve[i] - threshold) / (curve[i] - curve[i + 1])
+    return float(t[i] * (t[i + 1] / t[i]) ** part)
+
+
+def phases(trajectory: Trajectory, *, gamma: float, alpha: float = 10.0) -> Phases:
+    """Where the population, unlearning and generalisation phases of section 4 meet.
+
+    The rule uses the trajectory alone: the peak of |b| / ||w||, and its return to the outer edge
+    alpha gamma of the concentrated shell, from where on test points are won back.
+    """
+    gamma, alpha = _checks.positive("gamma", gamma), _checks.positive("alpha", alpha)
+    peak = float(trajectory.steps[int(np.argmax(trajectory.distance))])
+    back = crossing_time(trajectory.steps, trajectory.distance, alpha * gamma)
+    return Phases(peak, max(peak, back))
+
+
+def _series(**named: npt.ArrayLike) -> list[FloatArray]:
+    """Check arrays of one length, the first of which are increasing steps."""
+    arrays = [_checks.finite(name, values, 1) for name, values in named.items()]
+    names = list(named)
+    if not arrays[0].size:
+        raise ValueError(f"{names[0]} must hold at least one checkpoint, got none")
+    for name, array in zip(names, arrays, strict=True):
+        if len(array) != len(arrays[0]):
+            raise ValueError(
+                f"{name} must be as long as {names[0]} ({len(arrays[0])}), got {len(array)}"
+            )
+    _checks.increasing(names[0], arrays[0])
+    if arrays[0][0] <= 0:
+        raise ValueError(f"{names[0]} must be above 0, got {arrays[0][0]:g} at index 0")
+    return arrays

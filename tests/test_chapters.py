@@ -1,0 +1,114 @@
+"""What a committed chapter must hold before it is run at all.
+
+nbval compares a chapter's outputs with the committed ones, so it passes where none are committed.
+These checks read the files only.
+"""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+GLUED = "application/papermill.record/"
+# The output that a call leaves in its cell: a stream, or a piece of data of this kind.
+LEAVES = {"print": "stream", "display": "data", "glue": GLUED}
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def kinds(cell):
+    """Kinds of a cell's outputs: "stream", "error", and the MIME types of its data."""
+    for output in cell.outputs:
+        if "data" in output:
+            yield from output.data
+        else:
+            yield output.output_type
+
+
+def called(cell):
+    """Names of the functions that the cell calls outside any definition, branch or loop."""
+    for statement in ast.parse(cell.source).body:
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            function = statement.value.func
+            yield function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def glued(cell):
+    """Names of the values that the cell glued."""
+    for output in cell.outputs:
+        if any(kind.startswith(GLUED) for kind in output.get("data", {})):
+            yield output.metadata["scrapbook"]["name"]
+
+
+def test_the_book_lists_every_chapter():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [entry["file"] for entry in toc["chapters"]]
+    assert listed == [f"chapters/{path.stem}" for path in CHAPTERS]
+
+
+@chapters
+def test_is_committed_executed_from_top_to_bottom(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@chapters
+def test_has_no_error(path):
+    assert not [cell.source for cell in code_cells(path) if "error" in kinds(cell)]
+
+
+@chapters
+def test_has_the_outputs_that_its_calls_leave(path):
+    for cell in code_cells(path):
+        found = list(kinds(cell))
+        for name in called(cell):
+            kind = LEAVES.get(name)
+            if kind == "data":
+                assert [k for k in found if k != "stream"], cell.source
+            elif kind:
+                assert [k for k in found if k.startswith(kind)], cell.source
+
+
+@chapters
+def test_glues_each_name_once(path):
+    names = [name for cell in code_cells(path) for name in glued(cell)]
+    assert names
+    assert len(set(names)) == len(names)
+
+
+@chapters
+def test_glues_no_picture(path):
+    # A glued figure is compared byte by byte and breaks with the next release of matplotlib.
+    found = {kind for cell in code_cells(path) for kind in kinds(cell)}
+    assert not [kind for kind in found if kind.startswith(f"{GLUED}image")]
+
+
+@chapters
+def test_figures_have_caption_and_alternative_text(path):
+    cells = code_cells(path)
+    pictures = [c for c in cells if any(kind.startswith("image/") for kind in kinds(c))]
+    assert pictures
+    for cell in pictures:
+        rendering = cell.metadata.get("mystnb", {})
+        assert rendering.get("image", {}).get("alt", "").strip(), cell.source
+        assert rendering.get("figure", {}).get("caption", "").strip(), cell.source
+        assert rendering.get("figure", {}).get("name", "").strip(), cell.source
+    for cell in cells:
+        if "figure" in cell.metadata.get("mystnb", {}):
+            assert list(kinds(cell)), cell.source
+
+
+@chapters
+def test_ends_with_its_verdict(path):
+    last = code_cells(path)[-1]
+    assert "verdict(" in last.source or "verdict" in last.metadata.get("tags", [])
+    assert [name for name in glued(last) if "verdict" in name]

@@ -1,0 +1,339 @@
+"""Sampled points lie where section 5.1 puts them, and are spread as if rejected from the cube."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from problems import refuses
+from scipy.interpolate import BSpline
+from scipy.stats import ks_2samp, kstest
+
+from lingrok import Dataset, sample_concentrated, sample_standard
+from lingrok.data import _SumDensity
+
+DIMENSIONS = (1, 2, 3, 64, 1024)
+ROUNDING = 1e-13  # of projections: a sum of d numbers up to 5, divided by sqrt(d)
+LEAST_P = 1e-3  # seeds are fixed: below it, the distribution is wrong
+
+
+def signed_projection(data: Dataset) -> np.ndarray:
+    return data.y * (data.X @ data.w_true)
+
+
+def rejected(rng: np.random.Generator, n: int, d: int, inner: float, outer: float) -> np.ndarray:
+    """Points of the cube with a projection between inner and outer, by rejection."""
+    found = np.empty((0, d))
+    while len(found) < n:
+        X = rng.uniform(-5, 5, (200_000, d))
+        projection = X.sum(axis=1) / np.sqrt(d)
+        found = np.r_[found, X[(inner <= projection) & (projection <= outer)]]
+    return found[:n]
+
+
+def directions(d: int) -> dict[str, np.ndarray]:
+    """Directions in which distributions are compared."""
+    random = np.random.default_rng(99).standard_normal(d)
+    some = {"first": np.eye(d)[0], "last": np.eye(d)[-1], "projection": np.full(d, d**-0.5)}
+    return some | {"lateral": np.eye(d)[0] - np.eye(d)[-1], "random": random}
+
+
+def assert_same_distribution(a: np.ndarray, b: np.ndarray) -> None:
+    for name, direction in directions(a.shape[1]).items():
+        p = ks_2samp(a @ direction, b @ direction).pvalue
+        assert p > LEAST_P, f"{name}: p = {p:.1e}"
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_standard_points_lie_in_the_cube_outside_of_the_gap_on_their_side(d):
+    data = sample_standard(50, 30, d=d, gamma=1.5, seed=d)
+    assert data.X.shape == (80, d)
+    assert (data.n, data.d) == (80, d)
+    assert data.X.dtype == data.y.dtype == np.float64
+    assert np.abs(data.X).max() <= 5
+    np.testing.assert_array_equal(data.y, [1.0] * 50 + [-1.0] * 30)
+    assert signed_projection(data).min() >= 0.75 - ROUNDING
+    assert data.gamma == 1.5
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("gamma", [1e-3, 2.0])
+def test_planted_points_lie_on_the_margin_and_come_first_in_their_class(d, gamma):
+    data = sample_standard(40, 30, d=d, gamma=gamma, sv_pos=12, sv_neg=7, seed=d)
+    excess = signed_projection(data) - gamma / 2
+    on_the_margin = np.abs(excess) < ROUNDING
+    expected = np.zeros(70, dtype=bool)
+    expected[:12] = expected[40:47] = True
+    np.testing.assert_array_equal(on_the_margin, expected)
+    assert excess.min() >= -ROUNDING
+    assert np.abs(data.X).max() <= 5
+    assert data.margin == pytest.approx(gamma, abs=4 * ROUNDING)
+
+
+def test_planted_points_are_uniform_on_their_slice():
+    data = sample_standard(3000, 3000, gamma=4.0, sv_pos=3000, sv_neg=3000, seed=5)
+    reach = 5 * np.sqrt(2) - 2  # the slice of the square is a segment of this half length
+    lateral = data.X @ [0.5**0.5, -(0.5**0.5)]
+    for part in (lateral[:3000], lateral[3000:]):
+        assert kstest(part, "uniform", args=(-reach, 2 * reach)).pvalue > LEAST_P
+        assert np.unique(part).size == 3000
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_standard_points_are_spread_as_by_rejection(d):
+    data = sample_standard(4000, 4000, d=d, gamma=3.0, seed=10 + d)
+    rng = np.random.default_rng(d)
+    expected = rejected(rng, 8000, d, 1.5, np.inf)
+    assert_same_distribution(data.X[:4000], expected[:4000])
+    assert_same_distribution(data.X[4000:], -expected[4000:])
+
+
+@pytest.mark.parametrize(
+    ("d", "gamma", "alpha"),
+    [
+        (1, 1.0, 3.0),
+        (2, 1.0, 3.0),
+        (2, 0.4, 10.0),
+        (2, 12.0, 0.58),  # the corner: a trapezium of half length 1.07 to 0.11
+        (3, 1.0, 3.0),
+        (3, 10.0, 0.8),  # where the slice is a triangle
+        (5, 1.0, 3.0),
+    ],
+)
+def test_concentrated_points_are_spread_as_by_rejection(d, gamma, alpha):
+    data = sample_concentrated(4000, 4000, d=d, gamma=gamma, alpha=alpha, seed=20 + d)
+    expected = rejected(np.random.default_rng(d), 8000, d, gamma / 2, alpha * gamma)
+    assert_same_distribution(data.X[:4000], expected[:4000])
+    assert_same_distribution(data.X[4000:], -expected[4000:])
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize(("gamma", "alpha"), [(1e-3, 10.0), (1.0, 3.0), (2.0, 0.500001)])
+def test_concentrated_points_lie_in_the_cube_and_the_shell(d, gamma, alpha):
+    data = sample_concentrated(40, 60, d=d, gamma=gamma, alpha=alpha, seed=d)
+    projection = signed_projection(data)
+    assert np.abs(data.X).max() <= 5
+    assert projection.min() >= gamma / 2 - ROUNDING
+    assert projection.max() <= alpha * gamma + ROUNDING
+    np.testing.assert_array_equal(data.y, [1.0] * 40 + [-1.0] * 60)
+    assert np.unique(projection).size == 100 if alpha > 1 else projection.std() < 1e-6
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 64, 300])
+def test_a_shell_wider_than_the_cube_gives_the_standard_distribution(d):
+    shell = sample_concentrated(2000, 1000, d=d, alpha=1e9, seed=d)
+    cube = sample_standard(2000, 1000, d=d, seed=d + 1)
+    assert np.abs(shell.X).max() <= 5
+    assert_same_distribution(shell.X[:2000], cube.X[:2000])
+    assert_same_distribution(shell.X[2000:], cube.X[2000:])
+
+
+def test_projections_of_a_shell_follow_the_triangle_of_the_square():
+    data = sample_concentrated(5000, 0, gamma=2.0, alpha=3.0, seed=3)
+    top = 5 * np.sqrt(2)
+
+    def distribution(p):  # the slice at p is 2 (top - p) long
+        return ((top - 1) ** 2 - (top - p) ** 2) / ((top - 1) ** 2 - (top - 6) ** 2)
+
+    assert kstest(signed_projection(data), distribution).pvalue > LEAST_P
+
+
+def test_shell_points_fill_the_cube_in_high_dimensions():
+    d, n = 1024, 1000
+    X = sample_concentrated(n, 0, d=d, seed=1).X
+    variance = 25 / 3
+    assert X.var() == pytest.approx(variance, rel=0.01)
+    for column in (0, d // 2, d - 1):
+        assert kstest(X[:, column], "uniform", args=(-5, 10)).pvalue > LEAST_P
+    # Coordinates that sum to about 0 are slightly anticorrelated: a block of k varies less.
+    for block in (slice(0, d // 2), slice(d // 2, None), slice(3 * d // 4, None), slice(d - 2, d)):
+        sums = X[:, block].sum(axis=1)
+        k = len(range(*block.indices(d)))
+        assert sums.var() == pytest.approx(variance * k * (1 - k / d), rel=0.2)
+        assert abs(sums.mean()) < 4 * sums.std() / np.sqrt(n)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 16, 17, 40, 512])
+def test_density_of_a_sum_is_normalised_with_variance_k_over_12(k):
+    reach = min(k / 2, 12 * np.sqrt(k / 12))
+    edges = np.linspace(-reach, reach, 2 * 1024 + 1)
+    middle, weight = np.polynomial.legendre.leggauss(4)
+    x = ((edges[1:] + edges[:-1])[:, None] + np.diff(edges)[:, None] * middle) / 2
+    mass = _SumDensity(k)(x) * weight * np.diff(edges)[:, None] / 2
+    assert mass.sum() == pytest.approx(1, abs=1e-10)
+    assert (mass * x**2).sum() == pytest.approx(k / 12, rel=1e-9)
+
+
+def test_density_of_a_sum_against_closed_forms():
+    x = np.linspace(-2, 2, 401)
+    np.testing.assert_allclose(_SumDensity(2)(x), np.maximum(1 - np.abs(x), 0), atol=1e-14)
+    a = np.abs(x)
+    quadratic = np.where(a < 0.5, 0.75 - a**2, np.maximum(1.5 - a, 0) ** 2 / 2)
+    np.testing.assert_allclose(_SumDensity(3)(x), quadratic, atol=1e-14)
+    inside = np.array([-0.5, -0.2, 0.0, 0.3, 0.5])  # both faces belong to the cube
+    np.testing.assert_allclose(_SumDensity(1)(inside), 1)
+    np.testing.assert_array_equal(_SumDensity(1)(np.array([-0.51, 0.51, 3.0])), 0)
+
+
+@pytest.mark.parametrize("k", [17, 20, 24])
+def test_density_by_its_fourier_series_agrees_with_the_spline(k):
+    spline = BSpline.basis_element(np.arange(k + 1) - k / 2, extrapolate=False)
+    x = np.linspace(-k / 2, 0, 500)
+    np.testing.assert_allclose(_SumDensity(k)(x), spline(x), atol=1e-11)
+    np.testing.assert_allclose(_SumDensity(k)(-x), spline(x), atol=1e-11)
+    np.testing.assert_array_equal(_SumDensity(k)(np.array([-k / 2 - 0.1, k / 2 + 0.1])), 0)
+
+
+@pytest.mark.parametrize("k", [100, 512])
+def test_density_of_many_uniforms_is_gaussian_to_the_next_order(k):
+    x = np.linspace(0, 3, 20) * np.sqrt(k / 12)
+    z2 = x**2 * 12 / k
+    gaussian = np.exp(-z2 / 2) * np.sqrt(6 / (np.pi * k))
+    edgeworth = gaussian * (1 - (z2**2 - 6 * z2 + 3) / (20 * k))
+    np.testing.assert_allclose(_SumDensity(k)(x), edgeworth, rtol=0, atol=0.5 / k**2 * gaussian[0])
+
+
+@pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
+@pytest.mark.parametrize("d", [1, 2, 64])
+def test_the_seed_alone_decides(sample, d):
+    np.random.seed(1)  # noqa: NPY002 - the global state must neither matter nor move
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    first = sample(20, 20, d=d, seed=7)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.random.seed(2)  # noqa: NPY002
+    np.testing.assert_array_equal(first.X, sample(20, 20, d=d, seed=7).X)
+    np.testing.assert_array_equal(first.X, sample(20, 20, d=d, seed=np.random.default_rng(7)).X)
+    assert not np.isin(first.X, sample(20, 20, d=d, seed=8).X).any()
+    rng = np.random.default_rng(7)
+    sample(20, 20, d=d, seed=rng)
+    assert not np.isin(first.X, sample(20, 20, d=d, seed=rng).X).any()
+
+
+@pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
+def test_points_do_not_depend_on_how_many_rows_a_chunk_holds_in_distribution(sample, monkeypatch):
+    monkeypatch.setattr("lingrok.data._ROWS_AT_ONCE", 64)
+    data = sample(500, 500, d=3, gamma=1.0, seed=4)
+    assert np.unique(data.X[:, 0]).size == 1000  # no row left out, none twice
+    assert np.abs(data.X).max() <= 5
+    assert signed_projection(data).min() >= 0.5 - ROUNDING
+
+
+@pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
+def test_one_class_may_be_empty(sample):
+    assert (sample(3, 0, seed=1).y == 1).all()
+    assert (sample(0, 3, seed=1).y == -1).all()
+
+
+def test_dataset_is_immutable_and_shares_nothing_with_its_maker():
+    X, y = np.array([[1.0, 2.0], [-3.0, -4.0]]), np.array([1.0, -1.0])
+    data = Dataset(X, y, 0.5)
+    X[0, 0], y[0] = 99, -1
+    assert data.X[0, 0] == 1
+    assert data.y[0] == 1
+    assert X.flags.writeable
+    assert y.flags.writeable
+    for array in (data.X, data.y, data.w_true):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 5.0
+    for field in ("X", "y", "gamma"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(data, field, 1.0)
+
+
+def test_sampled_points_are_immutable_too():
+    for data in (sample_standard(2, 2, sv_pos=1, seed=1), sample_concentrated(2, 2, seed=1)):
+        assert not data.X.flags.writeable
+        assert not data.y.flags.writeable
+
+
+def test_dataset_of_lists_and_integers():
+    data = Dataset([[3, 4], [-1, 0]], [1, -1], 1)
+    assert data.X.dtype == data.y.dtype == np.float64
+    assert data.margin == pytest.approx(2 * 1 / np.sqrt(2))
+    np.testing.assert_allclose(data.w_true, [0.5**0.5] * 2)
+    assert "n=2 (1:1), d=2, gamma=1" in repr(data)
+
+
+def test_margin_is_negative_where_a_point_is_on_the_wrong_side():
+    assert Dataset([[2.0], [1.5]], [1, -1], 1.0).margin == pytest.approx(-3.0)
+
+
+POINTS = [[1.0, 2.0], [-1.0, -2.0]]
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "gamma", "name", "value"),
+    [
+        (POINTS, [1, 0], 1.0, "y", "0 at index 1"),
+        (POINTS, [2, 1], 1.0, "y", "2 at index 0"),
+        (POINTS, [True, False], 1.0, "y", "0 at index 1"),
+        (POINTS, [1, np.nan], 1.0, "y", "nan at index [1]"),
+        (POINTS, ["a", "b"], 1.0, "y", "['a', 'b']"),
+        (POINTS, [1, -1, 1], 1.0, "y", "3"),
+        (POINTS, [[1], [-1]], 1.0, "y", "(2, 1)"),
+        ([[1.0, np.nan], [0, 0]], [1, -1], 1.0, "X", "nan at index [0, 1]"),
+        ([[1.0, 0], [-np.inf, 0]], [1, -1], 1.0, "X", "-inf at index [1, 0]"),
+        ([[np.inf, 0], [-np.inf, 0]], [1, -1], 1.0, "X", "inf at index [0, 0]"),
+        ([1.0, 2.0], [1, -1], 1.0, "X", "(2,)"),
+        ([[1.0], [2.0, 3.0]], [1, -1], 1.0, "X", "[[1.0], [2.0, 3.0]]"),
+        (np.empty((0, 2)), [], 1.0, "X", "(0, 2)"),
+        (np.empty((2, 0)), [1, -1], 1.0, "X", "(2, 0)"),
+        (POINTS, [1, -1], 0, "gamma", "0"),
+        (POINTS, [1, -1], -0.5, "gamma", "-0.5"),
+        (POINTS, [1, -1], np.nan, "gamma", "nan"),
+        (POINTS, [1, -1], "wide", "gamma", "'wide'"),
+    ],
+)
+def test_dataset_refuses(X, y, gamma, name, value):
+    with refuses(name, value):
+        Dataset(X, y, gamma)
+
+
+def test_large_entries_are_finite_although_their_sum_is_not():
+    assert Dataset([[1e308], [1e308]], [1, -1], 1.0).n == 2
+
+
+@pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
+@pytest.mark.parametrize(
+    ("wrong", "name", "value"),
+    [
+        ({"n_pos": -1}, "n_pos", "-1"),
+        ({"n_neg": 2.5}, "n_neg", "2.5"),
+        ({"n_neg": np.nan}, "n_neg", "nan"),
+        ({"n_pos": None}, "n_pos", "None"),
+        ({"n_pos": 0, "n_neg": 0}, "n_pos", "0 and 0"),
+        ({"d": 0}, "d", "0"),
+        ({"d": 1.5}, "d", "1.5"),
+        ({"gamma": 0.0}, "gamma", "0.0"),
+        ({"gamma": -1e-3}, "gamma", "-0.001"),
+        ({"gamma": np.inf}, "gamma", "inf"),
+        ({"gamma": 20.0, "d": 4}, "gamma", "20.0"),
+        ({"seed": None}, "seed", "None"),
+        ({"seed": -3}, "seed", "-3"),
+        ({"seed": 1.5}, "seed", "1.5"),
+        ({"seed": "today"}, "seed", "'today'"),
+    ],
+)
+def test_samplers_refuse(sample, wrong, name, value):
+    with refuses(name, value):
+        sample(**{"n_pos": 3, "n_neg": 3, "seed": 0} | wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value"),
+    [({"sv_pos": 4}, "4"), ({"sv_neg": 6}, "6"), ({"sv_neg": -1}, "-1"), ({"sv_pos": 0.5}, "0.5")],
+)
+def test_planting_refuses_more_than_there_are(wrong, value):
+    with refuses(next(iter(wrong)), value):
+        sample_standard(3, 5, seed=0, **wrong)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.1, 0.0, -1.0, np.nan, np.inf])
+def test_concentrated_refuses_alpha(alpha):
+    with refuses("alpha", repr(alpha)):
+        sample_concentrated(3, 3, alpha=alpha, seed=0)
+
+
+@pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
+def test_the_seed_must_be_given(sample):
+    with pytest.raises(TypeError, match="seed"):
+        sample(3, 3)

@@ -1,0 +1,50 @@
+"""Execute chapters in place, so that what a change does to their results shows as a diff.
+
+    python tools/execute_chapters.py [chapters/01-setup.ipynb ...]
+
+Whatever differs between two equal runs is left out: times, the interpreter's version, the random
+names of widget models. So running it twice gives the same files.
+"""
+
+import sys
+import uuid
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+
+
+def execute(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
+    NotebookClient(
+        notebook,
+        timeout=120,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": path.parent}},
+    ).execute()
+    notebook.metadata.language_info = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times that another program left
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook)
+    models = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
+    for number, model in enumerate(models):
+        text = text.replace(model, uuid.uuid5(uuid.NAMESPACE_OID, f"{path.stem}/{number}").hex)
+    # Once more through nbformat, which sorts keys: by now they are the new names.
+    nbformat.write(nbformat.reads(text, as_version=4), path)
+
+
+def main(arguments: list[str]) -> None:
+    chapters = Path(__file__).parent.parent / "chapters"
+    for path in [Path(a).resolve() for a in arguments] or sorted(chapters.glob("*.ipynb")):
+        print(path.name, flush=True)
+        execute(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
