@@ -18,7 +18,7 @@ four, and by what Newton's iteration left over.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -36,7 +36,9 @@ from .descent import Objective, Trajectory, plan, trajectory
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
 _FIRST_LEAP = 1.0  # nats
+_WORTH = 4  # steps a node: a shorter leap costs more gradients than walking
 _SAFETY = 4  # of the error estimate: without it, one leap in some hundred came out below its error
+_DIFFERENCES = 6  # order of the differences that tell oscillation from a smooth curve
 _NEWTON = 7  # iterations at most
 _FEW = 48  # unknowns up to which a Hessian costs about as much as a gradient
 _DENSE = 1_000  # unknowns times nodes up to which a leap's linear system is solved directly
@@ -78,31 +80,44 @@ class _Course:
 
     def __init__(self, objective: Objective, recorded: npt.NDArray[np.int64]) -> None:
         self.objective, self.recorded = objective, recorded
-        self.n, self.theta, self.error = 0.0, np.zeros(objective.size), 0.0
+        self.n, self.theta, self.error = 0, np.zeros(objective.size), 0.0
         self.walked = 0
+        self.recent = self.theta[None]  # the last few steps that were walked
         self.thetas = np.empty((len(recorded), objective.size))
         self.errors = np.zeros(len(recorded))
 
     def walk(self, stop: int) -> None:
         """Take exact steps; they carry the error so far along."""
-        start, path = int(self.n), [self.theta]
+        start, path = self.n, [self.theta]
         for _ in range(start, stop):
             path.append(path[-1] + self.objective.step(path[-1]))
         self.walked += stop - start
+        self.recent = np.array(path[-_DIFFERENCES - 1 :])
         self._advance(stop, lambda t: np.array(path)[t.astype(np.int64) - start])
 
-    def leap(self, leap: _Leap, stop: float) -> None:
-        """Go to the end of a solved interval."""
+    def leap(self, leap: _Leap, stop: int) -> None:
+        """Go to the end of a solved interval, `stop`."""
         self.error += leap.error
         self._advance(stop, leap.at)
 
-    def _advance(self, stop: float, curve: Callable[[FloatArray], FloatArray]) -> None:
+    def oscillation(self) -> float:
+        """Bound the part of the last steps that changes sign at each one, as no smooth curve does.
+
+        It is what a curvature above 1/lr makes of the start, and high differences see it alone.
+        """
+        overshoot = float(np.linalg.eigvalsh(self.objective.hessian(self.theta))[-1]) - 1
+        if overshoot <= 0:
+            return 0.0
+        last = np.diff(self.recent, len(self.recent) - 1, axis=0)[0]
+        return float(_SAFETY * np.linalg.norm(last) / (1 + overshoot) ** (len(self.recent) - 1))
+
+    def _advance(self, stop: int, curve: Callable[[FloatArray], FloatArray]) -> None:
         first, end = np.searchsorted(self.recorded, [self.n, stop], side="right")
         if first < end:
             self.thetas[first:end] = curve(self.recorded[first:end].astype(np.float64))
             lengths = np.linalg.norm(self.thetas[first:end], axis=1)
             self.errors[first:end] = self.error / lengths
-        self.theta, self.n = curve(np.array([stop], dtype=np.float64))[0], float(stop)
+        self.theta, self.n = curve(np.array([stop], dtype=np.float64))[0], stop
 
 
 def fast_forward(
@@ -149,10 +164,10 @@ def fast_forward(
     if not 1e-12 <= rtol <= 1e-2:
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
     order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
-    _check_stable(objective, lr)
+    curvature = _check_stable(objective, lr)
     course = _Course(objective, recorded)
     with tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress) as bar:
-        for reached in _advance(course, steps, order, rtol):
+        for reached in _advance(course, steps, order, rtol, curvature > 1):
             bar.update(float(np.log10(reached)) - bar.n)
     worst = int(np.argmax(course.errors))
     if course.errors[worst] > rtol:
@@ -164,43 +179,47 @@ def fast_forward(
     return trajectory(objective, recorded, course.thetas, errors)
 
 
-def _advance(course: _Course, steps: int, order: int, rtol: float) -> Iterator[float]:
+def _advance(
+    course: _Course, steps: int, order: int, rtol: float, oscillates: bool
+) -> Iterator[int]:
     """Take the course to its end, leaping where that costs less than walking; yield the steps."""
     course.walk(min(steps, _FIRST_WALK))
     yield course.n
-    length, near = _FIRST_LEAP, None
+    length, near, walked = _FIRST_LEAP, None, True
     while course.n < steps:
         n = course.n
-        length = min(length, np.log(steps / n))
-        if n * np.expm1(length) < 2 * order:
+        stop = min(steps, round(n * np.exp(length)))  # a whole step, since a walk may follow
+        # Each leap may err in proportion to its length, so that the sum stays below rtol.
+        share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)
+        share *= float(np.linalg.norm(course.theta))
+        rough = course.oscillation() if oscillates and walked else 0.0
+        if stop - n < _WORTH * order or rough > share / 2:
             if course.walked >= _LONGEST_WALK:
                 raise FastForwardError(
-                    f"at step {n:.0f} the descent is still not smooth in log time: the estimate "
+                    f"at step {n} the descent is still not smooth in log time: the error estimate "
                     f"of a leap of {length:.2g} nats is above its share of rtol={rtol:g}. Use a "
                     "smaller lr, a larger rtol, or gradient_descent"
                 )
             # Before the first leap, double: each attempt then costs less than the walk before it
-            course.walk(min(steps, int(2 * n) if near is None else int(n) + 2 * order))
-            length, near = max(length, _FIRST_LEAP), None
+            course.walk(min(steps, 2 * n if near is None else n + _WORTH * order))
+            length, near, walked = max(length, _FIRST_LEAP), None, True
             yield course.n
             continue
-        # Each leap may err in proportion to its length, so that the sum stays below rtol.
-        whole = np.log(steps / _FIRST_WALK)
-        share = float(0.8 * rtol * length / whole * np.linalg.norm(course.theta))
+        length = float(np.log(stop / n))
         leap = _leap(course.objective, _Interval(n, length / 2, course.theta), order, near, share)
+        leap = replace(leap, error=leap.error + rough)
         if not leap.error <= share:
             length *= min(0.8, max(0.35, 0.85 * (share / leap.error) ** (1 / order)))
             near = leap if np.isfinite(leap.error) else near
             continue
-        stop = n * np.exp(length)
-        course.leap(leap, stop if stop < steps * (1 - 1e-9) else float(steps))
-        near = leap
+        course.leap(leap, stop)
+        near, walked = leap, False
         length *= min(2.0, max(0.5, 0.85 * (share / max(leap.error, 1e-3 * share)) ** (1 / order)))
         yield course.n
 
 
-def _check_stable(objective: Objective, lr: float) -> None:
-    """Raise where descent is beyond stability; the curvature is largest where all margins are 0."""
+def _check_stable(objective: Objective, lr: float) -> float:
+    """Return lr times the curvature where it is largest, at margins 0; raise from 2 on."""
     curvature = float(np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))[-1])
     if curvature >= 2:
         raise FastForwardError(
@@ -208,6 +227,7 @@ def _check_stable(objective: Objective, lr: float) -> None:
             "gradient descent is beyond stability and follows no smooth curve: use lr < "
             f'{2 * lr / curvature:.2g}, reduction="mean", or gradient_descent'
         )
+    return curvature
 
 
 def _leap(

@@ -13,7 +13,7 @@ from lingrok.data import _SumDensity
 
 DIMENSIONS = (1, 2, 3, 64, 1024)
 ROUNDING = 1e-13  # of projections: a sum of d numbers up to 5, divided by sqrt(d)
-LEAST_P = 1e-3  # seeds are fixed: below it, the distribution is wrong
+LEAST_P = 1e-4  # of each of some 200 comparisons; seeds are fixed, so it fails always or never
 
 
 def signed_projection(data: Dataset) -> np.ndarray:
@@ -120,11 +120,11 @@ def test_concentrated_points_lie_in_the_cube_and_the_shell(d, gamma, alpha):
 
 @pytest.mark.parametrize("d", [1, 2, 3, 64, 300])
 def test_a_shell_wider_than_the_cube_gives_the_standard_distribution(d):
-    shell = sample_concentrated(2000, 1000, d=d, alpha=1e9, seed=d)
-    cube = sample_standard(2000, 1000, d=d, seed=d + 1)
+    shell = sample_concentrated(20_000, 10_000, d=d, alpha=1e9, seed=d)
+    cube = sample_standard(20_000, 10_000, d=d, seed=d + 1)
     assert np.abs(shell.X).max() <= 5
-    assert_same_distribution(shell.X[:2000], cube.X[:2000])
-    assert_same_distribution(shell.X[2000:], cube.X[2000:])
+    assert_same_distribution(shell.X[:20_000], cube.X[:20_000])
+    assert_same_distribution(shell.X[20_000:], cube.X[20_000:])
 
 
 def test_projections_of_a_shell_follow_the_triangle_of_the_square():

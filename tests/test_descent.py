@@ -78,6 +78,7 @@ def test_chunks_change_nothing(monkeypatch, bias):
 def test_large_data_are_not_copied(monkeypatch):
     data = blobs(20_000, 50)
     monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    monkeypatch.setattr("lingrok.descent._CHUNK", data.X.size // 16)
     tracemalloc.start()
     try:
         it = objective(data)
