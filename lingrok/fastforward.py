@@ -148,7 +148,7 @@ def fast_forward(
     Trajectory
         Its `error_estimate` bounds the distance from gradient descent at each checkpoint: the
         collocation errors so far, plus the rounding errors that descent itself gathers in
-        float64, about eps sqrt(steps), which `rtol` does not count.
+        float64, which grow like eps sqrt(steps) and which `rtol` does not count.
 
     Raises
     ------
@@ -164,10 +164,13 @@ def fast_forward(
     if not 1e-12 <= rtol <= 1e-2:
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
     order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
-    curvature = _check_stable(objective, lr)
+    # At margins 0, where it is largest; its trace bounds the terms of a gradient before they cancel
+    curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
+    terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
+    _check_stable(float(curvature[-1]), lr)
     course = _Course(objective, recorded)
     with tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress) as bar:
-        for reached in _advance(course, steps, order, rtol, curvature > 1):
+        for reached in _advance(course, steps, order, rtol, curvature[-1] > 1):
             bar.update(float(np.log10(reached)) - bar.n)
     worst = int(np.argmax(course.errors))
     if course.errors[worst] > rtol:
@@ -175,8 +178,9 @@ def fast_forward(
             f"at step {recorded[worst]} the error estimate is {course.errors[worst]:.1e}, above "
             f"rtol={rtol:g}: use a larger rtol, a smaller lr, or gradient_descent"
         )
-    errors = course.errors + _EPS * (16 + np.sqrt(recorded))
-    return trajectory(objective, recorded, course.thetas, errors)
+    run = trajectory(objective, recorded, course.thetas, course.errors)
+    rounding = 16 + np.sqrt(recorded) * (1 + terms / np.hypot(run.norm, run.b))
+    return replace(run, error_estimate=course.errors + _EPS * rounding)
 
 
 def _advance(
@@ -218,16 +222,14 @@ def _advance(
         yield course.n
 
 
-def _check_stable(objective: Objective, lr: float) -> float:
-    """Return lr times the curvature where it is largest, at margins 0; raise from 2 on."""
-    curvature = float(np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))[-1])
+def _check_stable(curvature: float, lr: float) -> None:
+    """Raise where lr times the largest curvature is 2 or more."""
     if curvature >= 2:
         raise FastForwardError(
             f"at step 0 lr times the largest curvature of the loss is {curvature:.3g}; from 2 on "
             "gradient descent is beyond stability and follows no smooth curve: use lr < "
             f'{2 * lr / curvature:.2g}, reduction="mean", or gradient_descent'
         )
-    return curvature
 
 
 def _leap(

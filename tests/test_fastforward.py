@@ -80,6 +80,15 @@ def test_counts_what_still_oscillates_when_it_leaps(share):
     assert np.all(relative_error(fast, thetas(exact)) <= fast.error_estimate)
 
 
+def test_counts_the_rounding_of_terms_that_cancel():
+    rng = np.random.default_rng(958565268)
+    x = rng.standard_normal((28, 1)) * 10.0 ** rng.uniform(-3, 3)
+    data = Dataset(x, rng.choice([-1.0, 1.0], 28), 1.0)  # theta stays at 1e-5 of what they add to
+    exact = gradient_descent(data, 3000, lr=0.006730016533008074)
+    fast = fast_forward(data, 3000, lr=0.006730016533008074, rtol=1e-11)
+    assert np.all(relative_error(fast, thetas(exact)) <= fast.error_estimate)
+
+
 @pytest.mark.parametrize("steps", [600, 601, 777, 1003])
 def test_walks_on_from_a_whole_step(steps):
     data = blobs(20, 1)
