@@ -104,20 +104,28 @@ class Objective:
         self.size = data.d + self.bias
         self.scale = _checks.positive("lr", lr) / (data.n if reduction == "mean" else 1)
         self.gradients = self.hessians = 0
-        self._rows: FloatArray | None = None
+        self._chunks = [
+            slice(start, start + max(64, _CHUNK // data.d))
+            for start in range(0, data.n, max(64, _CHUNK // data.d))
+        ]
+        self._signed: list[FloatArray] | None = None
         if data.X.size <= _SMALL:
             rows = np.c_[data.X, np.ones(data.n)] if bias else data.X
-            # Column-major: both products then run along contiguous columns, twice as fast for few
-            self._rows = np.asfortranarray(rows * data.y[:, None])
+            # Column-major: both products then run along contiguous columns, twice as fast for few.
+            # In chunks all the same: a product too small for threads never waits for a busy core.
+            self._signed = [
+                np.asfortranarray(rows[part] * data.y[part, None]) for part in self._chunks
+            ]
 
     def step(self, theta: FloatArray) -> FloatArray:
         """Minus lr times the gradient at `theta`, shape (size,)."""
         self.gradients += 1
-        if self._rows is not None:
+        total = np.zeros(self.size)
+        if self._signed is not None:
             # Methods: on few points an operator's dispatch costs as much as the arithmetic
-            total = np.asarray(_pull(self._rows.dot(theta)).dot(self._rows))
+            for rows in self._signed:
+                total += _pull(rows.dot(theta)).dot(rows)
         else:
-            total = np.zeros(self.size)
             for X, y, z in self._margins(theta):
                 pull = _pull(z)
                 pull *= y
@@ -130,40 +138,60 @@ class Objective:
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Lr times the Hessian at `theta`, shape (size, size).
 
-        Only Newton's iteration sees it, so products of large data are in float32 (sums over chunks
-        in float64).
+        Only Newton's iteration sees it: a point far on the wrong side may lose its weight to
+        rounding, and products of large data are in float32 (sums over chunks in float64).
         """
         self.hessians += 1
-        if self._rows is not None:
-            weight = _curvature(self._rows.dot(theta))
-            weight *= self.scale
-            return np.asarray((self._rows * weight[:, None]).T.dot(self._rows))
         d = self.data.d
         total = np.zeros((self.size, self.size))
-        for X, _, z in self._margins(theta):
-            weight = _curvature(z)
-            rows = X.astype(np.float32)
-            scaled = rows * weight[:, None].astype(np.float32)
-            total[:d, :d] += scaled.T @ rows
+        if self._signed is not None:
+            for rows in self._signed:
+                total += _weighted(rows, _pull(rows.dot(theta)))
+        else:
+            for X, _, z in self._margins(theta):
+                pull = _pull(z)
+                weight = (pull * (1 - pull)).astype(np.float32)
+                rows = X.astype(np.float32)
+                scaled = rows * weight[:, None]
+                total[:d, :d] += scaled.T @ rows
+                if self.bias:
+                    total[d, :d] += scaled.sum(axis=0)
+                    total[d, d] += weight.sum()
             if self.bias:
-                total[d, :d] += scaled.sum(axis=0)
-                total[d, d] += weight.sum()
-        if self.bias:
-            total[:d, d] = total[d, :d]
+                total[:d, d] = total[d, :d]
         total *= self.scale
         return total
+
+    def step_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both, at once where that is cheaper; counted as one of each."""
+        if self._signed is None:
+            return self.step(theta), self.hessian(theta)
+        self.gradients += 1
+        self.hessians += 1
+        step, hessian = np.zeros(self.size), np.zeros((self.size, self.size))
+        for rows in self._signed:
+            pull = _pull(rows.dot(theta))
+            step += pull.dot(rows)
+            hessian += _weighted(rows, pull)
+        step *= self.scale
+        hessian *= self.scale
+        return step, hessian
 
     def _margins(self, theta: FloatArray) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
         """Rows, labels and margins, chunk by chunk."""
         X, y, d = self.data.X, self.data.y, self.data.d
-        rows = max(64, _CHUNK // d)
-        for start in range(0, self.data.n, rows):
-            part = slice(start, start + rows)
+        for part in self._chunks:
             z = X[part] @ theta[:d]
             if self.bias:
                 z += theta[d]
             z *= y[part]
             yield X[part], y[part], z
+
+
+def _weighted(rows: FloatArray, pull: FloatArray) -> FloatArray:
+    """Sum of the outer products of rows, weighted by their part in the Hessian."""
+    weight = pull * (1 - pull)
+    return np.asarray((rows * weight[:, None]).T.dot(rows))
 
 
 def _pull(z: FloatArray) -> FloatArray:
@@ -175,12 +203,6 @@ def _pull(z: FloatArray) -> FloatArray:
     np.exp(z, out=z)
     z += 1
     return np.reciprocal(z, out=z)
-
-
-def _curvature(z: FloatArray) -> FloatArray:
-    """Weight of a point in the Hessian, exp(-|z|) / (1 + exp(-|z|))^2."""
-    e = np.exp(-np.abs(z))
-    return np.asarray(e / (1 + e) ** 2)
 
 
 def gradient_descent(

@@ -240,7 +240,7 @@ def _leap(
     # The points lie a step before the interval's end, so that t + 1 stays inside.
     log_t = (_radau(m) + 1) / 2 * (length + np.log1p(-np.exp(-length) / interval.start))
     delta = np.log1p(np.exp(-log_t) / interval.start)  # log(t + 1) - log(t)
-    nodes, weights = legendre.leggauss(m // 2 + 1)
+    nodes, weights = _gauss(m // 2 + 1)
     inside = (log_t[:, None] + delta[:, None] * (nodes + 1) / 2) / half - 1
     # Means of the derivative over one step, as averages: a difference would cancel at late times.
     means = np.einsum("jqk,q->jk", legendre.legvander(inside, m - 1), weights) / 2
@@ -250,9 +250,14 @@ def _leap(
     hessians: FloatArray | None = None
     previous = np.inf
     for _ in range(_NEWTON):
-        if hessians is None or objective.size <= _FEW:
-            hessians = _hessians(objective, interval, c, x)
-        steps = np.array([objective.step(theta) for theta in interval.theta + values @ c])
+        thetas = interval.theta + values @ c
+        if objective.size <= _FEW:
+            both = [objective.step_and_hessian(theta) for theta in thetas]
+            steps, hessians = (np.array(each) for each in zip(*both, strict=True))
+        else:
+            steps = np.array([objective.step(theta) for theta in thetas])
+            if hessians is None:
+                hessians = _few_hessians(objective, interval, c, x)
         residual = steps / delta[:, None] - means @ c
         change = _solve(means, values / delta[:, None], hessians, residual)
         c = c + change
@@ -280,30 +285,25 @@ def _predict(objective: Objective, interval: _Interval, m: int, near: _Leap | No
     if near is None:
         c[0] = objective.step(interval.theta) / np.log1p(1 / interval.start)
         return c
-    degree, known = m - 1, near.coefficients
+    known, degree = near.coefficients, m - 1
     if near.interval.start < interval.start:  # continued: high powers would run away
-        degree, old = min(5, degree), _radau(m)
-        derivative = legendre.legvander(old, m - 1) @ known
-        known = np.asarray(legendre.legfit(old, derivative, degree), dtype=np.float64)
-    new = _radau(degree + 1)
-    ahead = (new + 1) * interval.half + np.log(interval.start / near.interval.start)
+        degree = min(5, degree)
+        known = _lower(m, degree) @ known
+    ahead = (_radau(degree + 1) + 1) * interval.half + np.log(interval.start / near.interval.start)
     there = legendre.legvander(ahead / near.interval.half - 1, degree)
-    c[: degree + 1] = np.linalg.solve(legendre.legvander(new, degree), there @ known)
+    c[: degree + 1] = _from_radau(degree + 1) @ (there @ known)
     return c
 
 
-def _hessians(
+def _few_hessians(
     objective: Objective, interval: _Interval, c: FloatArray, x: FloatArray
 ) -> FloatArray:
-    """Return the Hessians at the points x, shape (m, size, size).
+    """Hessians at the points x, shape (m, size, size), from three and a parabola between.
 
-    With many unknowns a Hessian costs far more than a gradient: three, and a parabola between.
+    With many unknowns a Hessian costs far more than a gradient.
     """
-    few = objective.size <= _FEW
-    at = x if few else np.array([-0.8, 0.1, 1.0])
+    at = np.array([-0.8, 0.1, 1.0])
     known = np.array([objective.hessian(theta) for theta in interval.theta_at(at, c)])
-    if few:
-        return known
     between = np.linalg.solve(legendre.legvander(at, 2).T, legendre.legvander(x, 2).T)
     return np.asarray(np.einsum("ij,iab->jab", between, known))
 
@@ -346,6 +346,25 @@ def _radau(m: int) -> FloatArray:
     """Radau's m points on (-1, 1], the last one 1."""
     inner, _ = roots_jacobi(m - 1, 1, 0)
     return np.append(inner, 1.0)
+
+
+@lru_cache
+def _from_radau(m: int) -> FloatArray:
+    """Matrix from values at Radau's m points to Legendre coefficients."""
+    return np.asarray(np.linalg.inv(legendre.legvander(_radau(m), m - 1)))
+
+
+@lru_cache
+def _lower(m: int, degree: int) -> FloatArray:
+    """Matrix from m Legendre coefficients to those of a fit of lower degree at Radau's points."""
+    values = legendre.legvander(_radau(m), m - 1)
+    return np.asarray(np.linalg.pinv(values[:, : degree + 1]) @ values)
+
+
+@lru_cache
+def _gauss(m: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = legendre.leggauss(m)
+    return nodes.astype(np.float64), weights.astype(np.float64)
 
 
 def _integrals(x: FloatArray, m: int) -> FloatArray:

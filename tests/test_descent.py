@@ -65,6 +65,16 @@ def test_hessian_is_the_derivative_of_the_gradient(path, reduction, bias):
     np.testing.assert_allclose(hessian, hessian.T, atol=accuracy * np.abs(expected).max())
 
 
+def test_step_and_hessian_are_the_two_and_count_as_such(path):  # noqa: ARG001
+    theta = np.random.default_rng(3).standard_normal(5)
+    it = objective(blobs(150, 4), lr=0.3)
+    step, hessian = it.step_and_hessian(theta)
+    assert (it.gradients, it.hessians) == (1, 1)
+    np.testing.assert_allclose(step, it.step(theta), rtol=1e-14)
+    np.testing.assert_allclose(hessian, it.hessian(theta), rtol=1e-14)
+    assert (it.gradients, it.hessians) == (2, 2)
+
+
 @BIAS
 def test_chunks_change_nothing(monkeypatch, bias):
     data = blobs(500, 3)
