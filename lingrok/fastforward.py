@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 from . import _checks
 from ._checks import FloatArray
 from .data import Dataset
-from .descent import Objective, Trajectory, plan, trajectory
+from .descent import Objective, Trajectory, one_blas_thread, plan, trajectory
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
@@ -164,12 +164,13 @@ def fast_forward(
     if not 1e-12 <= rtol <= 1e-2:
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
     order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
-    # At margins 0, where it is largest; its trace bounds the terms of a gradient before they cancel
-    curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
-    terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
-    _check_stable(float(curvature[-1]), lr)
     course = _Course(objective, recorded)
-    with tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress) as bar:
+    bar = tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress)
+    with bar, one_blas_thread():
+        # At margins 0, where it is largest; its trace bounds a gradient's terms before they cancel
+        curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
+        terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
+        _check_stable(float(curvature[-1]), lr)
         for reached in _advance(course, steps, order, rtol, curvature[-1] > 1):
             bar.update(float(np.log10(reached)) - bar.n)
     worst = int(np.argmax(course.errors))

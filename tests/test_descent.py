@@ -1,6 +1,7 @@
 """Exact descent: the gradient, the loop, the record it keeps, and what must not change it."""
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -85,10 +86,22 @@ def test_chunks_change_nothing(monkeypatch, bias):
     np.testing.assert_allclose(thetas(chunked), thetas(whole), rtol=1e-13, atol=1e-15)
 
 
+def test_the_number_of_threads_changes_no_digit(monkeypatch):
+    monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    monkeypatch.setattr("lingrok.descent._CHUNK", 3 * 70)
+    data, theta = blobs(20_000, 3), np.array([0.3, -0.2, 0.1, 0.05])
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr("lingrok.descent._threads", lambda n=threads: ThreadPoolExecutor(n))
+        found.append(objective(data).step_and_hessian(theta))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
 def test_large_data_are_not_copied(monkeypatch):
     data = blobs(20_000, 50)
     monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    monkeypatch.setattr("lingrok.descent._CHUNK", data.X.size // 16)
+    monkeypatch.setattr("lingrok.descent._CHUNK", data.X.size // 256)
     tracemalloc.start()
     try:
         it = objective(data)
