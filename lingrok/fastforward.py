@@ -193,6 +193,11 @@ def _advance(
     length, near, walked = _FIRST_LEAP, None, True
     while course.n < steps:
         n = course.n
+        left = np.log(steps / n)
+        if (
+            left < 2 * length
+        ):  # end with a leap of some length: a short one sees the last one's error
+            length = left if left < 1.2 * length else left / 2
         stop = min(steps, round(n * np.exp(length)))  # a whole step, since a walk may follow
         # Each leap may err in proportion to its length, so that the sum stays below rtol.
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)

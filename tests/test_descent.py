@@ -55,7 +55,8 @@ def test_step_is_minus_lr_times_the_gradient(path, reduction, bias):  # noqa: AR
 
 @REDUCTIONS
 @BIAS
-def test_hessian_is_the_derivative_of_the_gradient(path, reduction, bias):
+def test_hessian_is_the_derivative_of_the_gradient(path, monkeypatch, reduction, bias):
+    monkeypatch.setattr("lingrok.descent._NEGLIGIBLE", 0.0)
     data = blobs(150, 4, positive=0.3)
     theta = np.random.default_rng(2).standard_normal(4 + bias)
     it = objective(data, lr=0.3, reduction=reduction, bias=bias)
@@ -64,6 +65,17 @@ def test_hessian_is_the_derivative_of_the_gradient(path, reduction, bias):
     accuracy = 1e-8 if path == "copied" else 1e-6  # products in float32
     np.testing.assert_allclose(hessian, expected, atol=accuracy * np.abs(expected).max())
     np.testing.assert_allclose(hessian, hessian.T, atol=accuracy * np.abs(expected).max())
+
+
+def test_hessian_of_large_data_leaves_out_a_thousandth(monkeypatch):
+    data = planted(4000)
+    theta = np.array([30.0, 30.0, 0.3])  # most points far behind the margin
+    full = objective(data).hessian(theta)
+    monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    sparing = objective(data).hessian(theta)
+    assert np.abs(sparing - full).max() < 1e-3 * np.abs(full).max()
+    monkeypatch.setattr("lingrok.descent._NEGLIGIBLE", 0.9)
+    assert np.abs(objective(data).hessian(theta) - full).max() > 1e-3 * np.abs(full).max()
 
 
 def test_step_and_hessian_are_the_two_and_count_as_such(path):  # noqa: ARG001
