@@ -217,10 +217,13 @@ class Objective:
         weight = pull * (1 - pull)
         # Late, a few points near the hyperplane carry the curvature: leave out what adds 1e-3 of it
         active = np.flatnonzero(weight > _NEGLIGIBLE * weight.mean())
+        if not active.size:
+            return np.zeros((self.size, self.size))
         if rough:
             counting = weight.sum() ** 2 / (weight @ weight) * self.data.n / len(weight)
             active = active[:: max(1, int(counting / (_ENOUGH * d)))]
-        root = np.sqrt(weight[active] * (weight.sum() / weight[active].sum())).astype(np.float32)
+            weight *= weight.sum() / weight[active].sum()
+        root = np.sqrt(weight[active]).astype(np.float32)
         rows = np.empty((len(root), self.size), dtype=np.float32)
         np.multiply(self.data.X[part][active], root[:, None], out=rows[:, :d], casting="same_kind")
         if self.bias:
