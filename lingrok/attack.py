@@ -366,10 +366,12 @@ def _descent(
             if kind is not None:
                 seen = expit((z @ w + rows.y * b).astype(kind)) < 1
                 move = move * seen[:, None]
-            z = z - move
+            before, z = z, z - move
             if threat.preserve_label:
                 z += _lift(z, low, high, rows.least_sum)[:, None]
             z = np.clip(z, low, high)
+            if np.array_equal(z, before):
+                break  # and so would all steps that are left
         return z
 
     return attack
