@@ -4,9 +4,10 @@ import os
 import platform
 from importlib.metadata import version
 
+import attack
 import descent
 
-MODULES = (descent,)
+MODULES = (descent, attack)
 
 
 def main() -> None:
