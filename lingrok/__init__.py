@@ -1,10 +1,12 @@
-"""Grokking in linear models for logistic regression: sample, descend, measure."""
+"""Grokking in linear models for logistic regression: sample, descend, measure, explain."""
 
 from .attack import adversarial_accuracy, pgd, worst_case
+from .bias import BiasPull, bias_equilibrium, bias_pull, pull_phases
 from .data import Dataset, sample_concentrated, sample_standard
 from .descent import Trajectory, gradient_descent
 from .ensemble import Ensemble, ensemble
 from .fastforward import FastForwardError, fast_forward
+from .margin import Assumption, MaxMargin, check_assumption, max_margin
 from .measures import (
     GrokkingTime,
     Phases,
@@ -13,25 +15,39 @@ from .measures import (
     grokking_time,
     phases,
 )
+from .theory import ResidualLimit, bias_curve, bias_limit, grokking_bounds, residual_limit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Assumption",
+    "BiasPull",
     "Dataset",
     "Ensemble",
     "FastForwardError",
     "GrokkingTime",
+    "MaxMargin",
     "Phases",
+    "ResidualLimit",
     "Trajectory",
     "accuracy",
     "adversarial_accuracy",
+    "bias_curve",
+    "bias_equilibrium",
+    "bias_limit",
+    "bias_pull",
+    "check_assumption",
     "crossing_time",
     "ensemble",
     "fast_forward",
     "gradient_descent",
+    "grokking_bounds",
     "grokking_time",
+    "max_margin",
     "pgd",
     "phases",
+    "pull_phases",
+    "residual_limit",
     "sample_concentrated",
     "sample_standard",
     "worst_case",
