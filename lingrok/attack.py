@@ -166,7 +166,7 @@ def adversarial_accuracy(
 
     Notes
     -----
-    The exact method without clipping makes no attacked points, only margins and slacks.
+    The exact method in the whole l_inf ball makes no attacked points, only margins and slacks.
     """
     _checks.one_of("method", method, ("exact", "pgd"))
     threat = _Threat(data, epsilon, preserve_label, norm, clip)
@@ -175,7 +175,7 @@ def adversarial_accuracy(
     w, b = trajectory.w, trajectory.b
     if data.d != w.shape[1]:
         raise ValueError(f"data must have the trajectory's d = {w.shape[1]}, got {data.d}")
-    closed = method == "exact" and clip is None
+    closed = method == "exact" and norm != 2 and clip is None
     planes = list(zip(w, b, strict=True))
     if closed:
         taken = [_taken(threat, one) for one in w]
@@ -294,18 +294,8 @@ _Attack = Callable[[_Rows], FloatArray]  # to signed points, shape (r, d)
 
 
 def _taken(threat: _Threat, w: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """Find what the exact attack takes from a margin, from the slack alone; without clipping."""
+    """Find what the whole l_inf ball takes from a margin, as a function of the slack."""
     epsilon, d = threat.epsilon, threat.data.d
-    if threat.norm == 2:
-        along, length = float(w @ threat.data.w_true), float(np.linalg.norm(w))
-        across = float(np.linalg.norm(w - along * threat.data.w_true))
-
-        def take(slack: FloatArray) -> FloatArray:
-            s = np.minimum(slack, epsilon)
-            edge = s * along + np.sqrt(np.maximum(epsilon**2 - s**2, 0)) * across
-            return np.where(s * length < epsilon * along, edge, epsilon * length)
-
-        return take
     # From the corner on, coordinates with positive weights flip, the cheapest first
     prices = np.sort(w[w > 0])
     flips = np.arange(len(prices) + 1)
@@ -318,9 +308,10 @@ def _exact(threat: _Threat, w: FloatArray, _: float) -> _Attack:
     """Move points to the worst ones of their balls."""
     order = np.argsort(w)
     order = order[w[order] > 0]
-    along = float(w @ threat.data.w_true)
-    direction, across = _unit(w), _unit(w - along * threat.data.w_true)
-    across = across - (across @ threat.data.w_true) * threat.data.w_true  # rounding, next to w_true
+    epsilon, w_true = threat.epsilon, threat.data.w_true
+    along = float(w @ w_true)
+    across = _unit(w - along * w_true)
+    across = across - (across @ w_true) * w_true  # what rounding left, where w is next to w_true
 
     def box(rows: _Rows) -> FloatArray:
         low, high = rows.box
@@ -332,11 +323,11 @@ def _exact(threat: _Threat, w: FloatArray, _: float) -> _Attack:
         return z
 
     def sphere(rows: _Rows) -> FloatArray:
-        # In the plane of w and w_true
-        s = np.minimum(rows.slack, threat.epsilon)[:, None]
-        edge = s * threat.data.w_true + np.sqrt(np.maximum(threat.epsilon**2 - s**2, 0)) * across
-        free = s * float(np.linalg.norm(w)) > threat.epsilon * along
-        return rows.z - np.where(free, threat.epsilon * direction, edge)
+        # In the plane of w and w_true: at the end of the radius, or where the label stops it
+        s = np.minimum(rows.slack, epsilon)[:, None]
+        edge = s * w_true + np.sqrt(np.maximum(epsilon**2 - s**2, 0)) * across
+        free = s * float(np.linalg.norm(w)) > epsilon * along
+        return rows.z - np.where(free, epsilon * _unit(w), edge)
 
     return sphere if threat.norm == 2 else box
 
