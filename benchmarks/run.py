@@ -5,8 +5,9 @@ import platform
 from importlib.metadata import version
 
 import descent
+import records
 
-MODULES = (descent,)
+MODULES = (descent, records)
 
 
 def main() -> None:
