@@ -4,10 +4,11 @@ import os
 import platform
 from importlib.metadata import version
 
+import attack
 import descent
 import records
 
-MODULES = (descent, records)
+MODULES = (descent, attack, records)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Grokking in linear models for logistic regression: sample, descend, measure."""
 
+from .attack import adversarial_accuracy, pgd, worst_case
 from .data import Dataset, sample_concentrated, sample_standard
 from .descent import Trajectory, gradient_descent
 from .ensemble import Ensemble, ensemble
@@ -23,12 +24,15 @@ __all__ = [
     "Phases",
     "Trajectory",
     "accuracy",
+    "adversarial_accuracy",
     "crossing_time",
     "ensemble",
     "fast_forward",
     "gradient_descent",
     "grokking_time",
+    "pgd",
     "phases",
     "sample_concentrated",
     "sample_standard",
+    "worst_case",
 ]

@@ -17,6 +17,14 @@ def positive(name: str, value: float) -> float:
     return number
 
 
+def at_least_zero(name: str, value: float) -> float:
+    """Return `value` as a float if it is finite and not below zero."""
+    number = _real(name, value)
+    if not (np.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+    return number
+
+
 def count(name: str, value: float, least: int = 0, most: int = 2**62) -> int:
     """Return `value` as an int if it is whole and within bounds; 1e7 counts as whole."""
     number = _real(name, value)

@@ -356,7 +356,7 @@ def _few_hessians(
     With many unknowns a Hessian costs far more than a gradient.
     """
     at = np.array([-0.8, 0.1, 1.0])
-    known = np.array([objective.hessian(theta) for theta in interval.theta_at(at, c)])
+    known = np.array([objective.hessian(theta, rough=True) for theta in interval.theta_at(at, c)])
     between = np.linalg.solve(legendre.legvander(at, 2).T, legendre.legvander(x, 2).T)
     return np.asarray(np.einsum("ij,iab->jab", between, known))
 

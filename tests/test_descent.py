@@ -78,6 +78,18 @@ def test_hessian_of_large_data_leaves_out_a_thousandth(monkeypatch):
     assert np.abs(objective(data).hessian(theta) - full).max() > 1e-3 * np.abs(full).max()
 
 
+def test_a_rough_hessian_is_good_to_a_tenth_with_hundreds_of_points_a_dimension(monkeypatch):
+    data = planted(4000)
+    theta = np.array([0.3, 0.2, 0.1])
+    monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    full, rough = objective(data).hessian(theta), objective(data).hessian(theta, rough=True)
+    assert 1e-3 < np.linalg.norm(rough - full, 2) / np.linalg.norm(full, 2) < 0.1
+    few = planted(200)
+    np.testing.assert_array_equal(
+        objective(few).hessian(theta, rough=True), objective(few).hessian(theta)
+    )
+
+
 def test_step_and_hessian_are_the_two_and_count_as_such(path):  # noqa: ARG001
     theta = np.random.default_rng(3).standard_normal(5)
     it = objective(blobs(150, 4), lr=0.3)
