@@ -4,6 +4,7 @@ A recipe fixes everything that its result depends on, the seeds of all points in
 `work` directory it can be stopped at any moment, and goes on to the identical result.
 """
 
+import itertools
 import resource
 import sys
 from abc import ABC, abstractmethod
@@ -189,17 +190,17 @@ class Experiment(Recipe):
             "distance": Column("number", "|b| / ||w||, in units of the points' coordinates"),
             "angle": Column("number", "angle between w and the true separator's normal, in rad"),
             "train": Column("number", "accuracy on the training points, from 0 to 1"),
+            "unplanted": Column("number", "accuracy on those of them that were not planted"),
             **{name: Column("number", f"accuracy on {what}") for name, what in tests.items()},
             "error_estimate": Column("number", "bound on the error of (w, b) / its length"),
         }
 
     def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
         """Fast-forward, and measure; the training set is gone before the tests are sampled."""
-        run, train, peak = self._descend(work, progress)
-        tests: dict[str, FloatArray] = {}
+        run, accuracies, peak = self._descend(work, progress)
         for name in ("standard", "concentrated", "adversarial"):
-            tests |= self._test(name, run, work, progress)
-        known = {"step": run.steps, "train": train, **tests}
+            accuracies |= self._test(name, run, work, progress)
+        known = {"step": run.steps, **accuracies}
         table = pd.DataFrame(
             {name: known.get(name, getattr(run, name, None)) for name in self.columns()}
         )
@@ -208,23 +209,38 @@ class Experiment(Recipe):
             float(run.error_estimate.max()), max(peak, peak_memory()),
         )  # fmt: skip
 
-    def _descend(self, work: Path | None, progress: bool) -> tuple[Trajectory, FloatArray, int]:
-        """Trajectory, train accuracy, and peak memory so far."""
+    def _descend(
+        self, work: Path | None, progress: bool
+    ) -> tuple[Trajectory, dict[str, FloatArray], int]:
+        """Trajectory, accuracies on the training points, and peak memory so far."""
         file = State(work and work / "run.npz", fingerprint(**asdict(self)))
         kept: dict[str, Any] | None = file.read()
         if kept:
             kept = {name: each if each.ndim else int(each) for name, each in kept.items()}
-            train, peak = kept.pop("train"), kept.pop("peak")
-            return Trajectory(**kept), train, peak
+            accuracies, peak = {name: kept.pop(name) for name in _TRAIN}, kept.pop("peak")
+            return Trajectory(**kept), accuracies, peak
         data = self.train()
         run = fast_forward(
             data, self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
             rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
         )  # fmt: skip
-        train, peak = accuracy(run, data), peak_memory()
+        accuracies, peak = self._train_accuracies(run, data), peak_memory()
         arrays = {field.name: getattr(run, field.name) for field in fields(run)}
-        file.write(arrays | {"train": train, "peak": peak}, last=True)
-        return run, train, peak
+        file.write(arrays | accuracies | {"peak": peak}, last=True)
+        return run, accuracies, peak
+
+    def _train_accuracies(self, run: Trajectory, data: Dataset) -> dict[str, FloatArray]:
+        """Accuracies on all training points and on the unplanted ones; planted ones come first."""
+        starts = (0, self.sv_pos, self.n_pos, self.n_pos + self.sv_neg, data.n)
+        right = np.zeros((4, len(run.steps)))
+        for i, (start, stop) in enumerate(itertools.pairwise(starts)):
+            if stop > start:
+                rows = slice(start, stop)  # views, no copies
+                part = Dataset(data.X[rows], data.y[rows], data.gamma)
+                right[i] = np.rint(accuracy(run, part) * part.n)
+        planted = self.sv_pos + self.sv_neg
+        shares = right.sum(axis=0) / data.n, right[1::2].sum(axis=0) / (data.n - planted)
+        return dict(zip(_TRAIN, shares, strict=True))
 
     def _test(
         self, name: str, run: Trajectory, work: Path | None, progress: bool
@@ -278,6 +294,7 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+_TRAIN = ("train", "unplanted")
 _STEP = Column("integer", "updates of (w, b), from w = 0 and b = 0")
 
 _PAPER = Experiment(

@@ -12,7 +12,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +24,7 @@ import psutil
 import scipy
 
 from . import _state, report
-from .recipes import RECIPES, Experiment, Recipe, Result
+from .recipes import RECIPES, Column, Experiment, Recipe
 
 DATA = Path(__file__).parent.parent / "data"
 MANIFEST = "datapackage.json"
@@ -123,16 +123,55 @@ def record(
     result = recipe.run(work=work, progress=progress)
     digits = f"%.{_DIGITS}g" if isinstance(recipe, Experiment) else None
     table = result.table.to_csv(index=False, lineterminator="\n", float_format=digits).encode()
-    resources = read_manifest(directory)  # once more: another record may have been made since
-    resources[name] = _resource(name, recipe, result, table, clock)
-    package = json.dumps(_package(resources), indent=1, ensure_ascii=False) + "\n"
-    # Both are on the disk before one is moved into place
+    parameters = asdict(recipe)
+    entry = _entry(
+        file, table, title=parameters.pop("title"), columns=recipe.columns(), key=["step"],
+        recipe={
+            "command": f"python -m lingrok record {name}",
+            "parameters": parameters,
+            "seconds": round(clock.seconds, 1),
+            "attempts": clock.attempts,
+            "peak_memory": result.peak_memory,
+            "gradient_evaluations": result.gradient_evaluations,
+            "hessian_evaluations": result.hessian_evaluations,
+            "largest_error_estimate": result.error_estimate,
+        },
+    )  # fmt: skip
+    # The manifest once more: another record may have been made since. Both files are on the disk
+    # before one is moved into place.
+    _state.write(work / MANIFEST, _manifest(read_manifest(directory) | {name: entry}))
     _state.write(work / file.name, table)
-    _state.write(work / MANIFEST, package.encode())
     (work / file.name).replace(file)
     (work / MANIFEST).replace(directory / MANIFEST)
     shutil.rmtree(work)
     return file
+
+
+def enter(
+    path: Path,
+    *,
+    title: str,
+    columns: Mapping[str, Column],
+    key: Sequence[str],
+    recipe: Mapping[str, Any],
+) -> None:
+    """Enter a table that another program made into the manifest beside it.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file.
+    title : str
+    columns : mapping from str to Column
+        What each column holds.
+    key : sequence of str
+        Columns that together tell a row from all others.
+    recipe : mapping
+        With the `command` and the `seconds` that made it, and what else there is to say.
+    """
+    entry = _entry(path, path.read_bytes(), title=title, columns=columns, key=key, recipe=recipe)
+    resources = read_manifest(path.parent) | {path.stem: entry}
+    _state.write(path.with_name(MANIFEST), _manifest(resources))
 
 
 def read_manifest(directory: Path) -> dict[str, Resource]:
@@ -179,15 +218,15 @@ def took(resource: Mapping[Any, Any]) -> str:
 
 
 def provenance(table: pd.DataFrame) -> str:
-    """Return a line that says how a record was made, in Markdown."""
-    made = table.attrs["recipe"]
-    hessians = made["hessian_evaluations"]
-    also = f" and {hessians} Hessians" if hessians else ""
+    """Return a line that says how a record was made."""
+    made, sha = table.attrs["recipe"], table.attrs["hash"].removeprefix("sha256:")
+    counts = [f"{made['gradient_evaluations']:,} gradients"]
+    if made["hessian_evaluations"]:
+        counts.append(f"{made['hessian_evaluations']} Hessians")
     return (
-        f"`{made['command']}`: {took(table.attrs)} on {made['machine']}, "
-        f"{made['gradient_evaluations']:,} gradients{also}, "
-        f"{report.number(made['peak_memory'] / _GIGA)} GB of memory; file "
-        f"`data/{table.attrs['path']}`, {table.attrs['hash'].replace(':', ' ')[:19]}…"
+        f"{made['command']} took {took(table.attrs)} on {made['machine']}, "
+        f"{' and '.join(counts)}, {report.number(made['peak_memory'] / _GIGA)} GB of memory; "
+        f"data/{table.attrs['path']}, SHA-256 {sha[:12]}…"
     )
 
 
@@ -255,15 +294,21 @@ def _check_room(name: str, recipe: Recipe, directory: Path, progress: bool) -> N
             )
 
 
-def _resource(name: str, recipe: Recipe, result: Result, content: bytes, clock: _Clock) -> Resource:
+def _entry(
+    path: Path,
+    content: bytes,
+    *,
+    title: str,
+    columns: Mapping[str, Column],
+    key: Sequence[str],
+    recipe: Mapping[str, Any],
+) -> Resource:
     """Return a record's entry in the manifest."""
-    parameters = asdict(recipe)
-    title = parameters.pop("title")
     return {
         "profile": "tabular-data-resource",
-        "name": name,
+        "name": path.stem,
         "title": title,
-        "path": f"{name}.csv",
+        "path": path.name,
         "format": "csv",
         "mediatype": "text/csv",
         "encoding": "utf-8",
@@ -272,30 +317,23 @@ def _resource(name: str, recipe: Recipe, result: Result, content: bytes, clock: 
         "schema": {
             "fields": [
                 {"name": column, "type": what.kind, "description": what.description}
-                for column, what in recipe.columns().items()
+                for column, what in columns.items()
             ],
-            "primaryKey": "step",
+            "primaryKey": list(key),
         },
         "recipe": {
-            "command": f"python -m lingrok record {name}",
-            "parameters": parameters,
+            **recipe,
             "versions": {
                 "python": platform.python_version(), "numpy": np.__version__,
                 "scipy": scipy.__version__,
             },
             "machine": f"{os.cpu_count()} cores ({platform.machine()})",
-            "seconds": round(clock.seconds, 1),
-            "attempts": clock.attempts,
-            "peak_memory": result.peak_memory,
-            "gradient_evaluations": result.gradient_evaluations,
-            "hessian_evaluations": result.hessian_evaluations,
-            "largest_error_estimate": result.error_estimate,
         },
     }  # fmt: skip
 
 
-def _package(resources: Mapping[str, Resource]) -> dict[str, Any]:
-    return {
+def _manifest(resources: Mapping[str, Resource]) -> bytes:
+    package = {
         "profile": "tabular-data-package",
         "name": "lingrok-records",
         "title": "Long runs of gradient descent on logistic regression",
@@ -305,3 +343,4 @@ def _package(resources: Mapping[str, Resource]) -> dict[str, Any]:
         ],
         "resources": [resources[name] for name in sorted(resources)],
     }
+    return (json.dumps(package, indent=1, ensure_ascii=False) + "\n").encode()
