@@ -151,7 +151,7 @@ def mean_field(
     end = float(np.log1p(steps))
     solution = solve_ivp(
         system.derivative, (0, end), np.zeros(4), method="LSODA", jac=system.jacobian,
-        rtol=1e-6, atol=[1e-9, 1e-9, 1e-13, 1e-9], events=system.ends, dense_output=True,
+        rtol=1e-5, atol=[1e-9, 1e-9, 1e-13, 1e-9], events=system.ends, dense_output=True,
     )  # fmt: skip
     if not solution.success:
         raise RuntimeError(f"at step {np.expm1(solution.t[-1]):.3g}: {solution.message}")
@@ -206,11 +206,12 @@ class _System:
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
             s = expit(-z)
-            change = (x + r * s - z) / (1 + r * s * (1 - s))
-            z = z + change
-            if np.abs(change).max() < 1e-7:  # quadratic: the next one would be at rounding
+            slope = s * (1 - s)
+            change = (x + r * s - z) / (1 + r * slope)
+            if np.abs(change).max() < 1e-7:
                 break
-        s = expit(-z)
+            z = z + change
+        s = s - slope * change  # the last step, at rounding: its square is gone
         slope = s * (1 - s)
         return near, s, slope, 1 + r * slope
 

@@ -185,7 +185,7 @@ def _accuracy(
     """Accuracy on the shell for quantiles of |v|, and biases (k, j): shape (k, quantile, j)."""
     d, inner = field.d, field.gamma / 2
     outer = min(_shell(alpha) * field.gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(16)
+    nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
     signed = np.stack([biases, -biases])[..., None]  # class, k, j, offset
