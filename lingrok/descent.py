@@ -105,6 +105,10 @@ class Objective:
         self.scale = _checks.positive("lr", lr) / (data.n if reduction == "mean" else 1)
         self.gradients = self.hessians = 0
         self._rows: FloatArray | None = None
+        self._load(data, self.bias)
+
+    def _load(self, data: Dataset, bias: bool) -> None:
+        """Prepare what each evaluation needs."""
         if data.X.size <= _SMALL:
             rows = np.c_[data.X, np.ones(data.n)] if bias else data.X
             # Column-major: both products then run along contiguous columns, twice as fast for few
@@ -166,6 +170,12 @@ class Objective:
             yield X[part], y[part], z
 
 
+def objective_for(data: Dataset, lr: float, reduction: str, bias: bool) -> Objective:
+    """Choose the objective that can read the data: another one where rows are on other machines."""
+    kind: type[Objective] = getattr(data, "objective", Objective)
+    return kind(data, lr, reduction, bias)
+
+
 def gradient_descent(
     data: Dataset,
     steps: int,
@@ -206,7 +216,7 @@ def gradient_descent(
         For steps < 1, lr <= 0, an unknown reduction, and checkpoints that are not whole, do not
         increase or lie outside of the run.
     """
-    objective = Objective(data, lr, reduction, bias)
+    objective = objective_for(data, lr, reduction, bias)
     steps, recorded = plan(steps, checkpoints)
     thetas = np.empty((len(recorded), objective.size))
     theta, at = np.zeros(objective.size), 0
