@@ -31,8 +31,9 @@ lint: $(READY) ## style and types only
 chapters: $(READY) ## execute the chapters in place, so that git diff shows what changed in them
 	$(RUN) tools/execute_chapters.py
 
-bench: $(READY) ## measure speed
-	$(RUN) benchmarks/run.py
+bench: $(READY) ## measure counts, errors and speed, into benchmarks/results.md
+	$(RUN) benchmarks/run.py > benchmarks/results.new
+	mv benchmarks/results.new benchmarks/results.md
 
 lock: ## choose the newest versions for requirements.txt and requirements-dev.txt
 	$(PYTHON) -m venv $(LOCK)

@@ -1,6 +1,6 @@
 """What the theory and a sweep cost: a mean field, and a thousand runs of ten million steps.
 
-    python benchmarks/theory.py
+python benchmarks/theory.py
 """
 
 import time

@@ -9,11 +9,27 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 
 
+def number(name: str, value: float) -> float:
+    """Return `value` as a float if it is finite."""
+    number = _real(name, value)
+    if not np.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return number
+
+
 def positive(name: str, value: float) -> float:
     """Return `value` as a float if it is finite and above zero."""
     number = _real(name, value)
     if not (np.isfinite(number) and number > 0):
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    return number
+
+
+def at_least_zero(name: str, value: float) -> float:
+    """Return `value` as a float if it is finite and not below zero."""
+    number = _real(name, value)
+    if not (np.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
     return number
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import dask
 import dask.array as da
-import numpy as np
 
 from . import _checks
 from ._checks import FloatArray
@@ -21,28 +21,39 @@ class ChunkedObjective(Objective):
     Only theta, gradients and Hessians travel.
     """
 
-    def _load(self, data: Dataset, bias: bool) -> None:
+    def _load(self, data: Dataset) -> None:
         X, y = (array.to_delayed().ravel() for array in (_lazy(data.X), _lazy(data.y)))
         chunk = dask.delayed(_chunk, pure=False)
-        chunks = [chunk(*rows, data.gamma, bias) for rows in zip(X, y, strict=True)]
+        chunks = [chunk(*rows, data.gamma, self.bias) for rows in zip(X, y, strict=True)]
         self._chunks = dask.persist(*chunks)
 
     def step(self, theta: FloatArray) -> FloatArray:
         """Minus lr times the gradient at `theta`, shape (size,)."""
         self.gradients += 1
-        return self._total(Objective.step, theta)
+        (total,) = self._sums(theta, Objective.step)
+        return total
 
-    def hessian(self, theta: FloatArray) -> FloatArray:
+    def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
         """Lr times the Hessian at `theta`, shape (size, size)."""
         self.hessians += 1
-        return self._total(Objective.hessian, theta)
+        (total,) = self._sums(theta, partial(Objective.hessian, rough=rough))
+        return total
 
-    def _total(self, method: Callable[..., FloatArray], theta: FloatArray) -> FloatArray:
-        part, add = dask.delayed(method, pure=False), dask.delayed(sum, pure=False)
-        (total,) = dask.compute(
-            add([part(chunk, theta) for chunk in self._chunks]), optimize_graph=False
-        )
-        return np.asarray(self.scale * total)
+    def step_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both, in one round; counted as one of each."""
+        self.gradients += 1
+        self.hessians += 1
+        step, hessian = self._sums(theta, Objective.step, Objective.hessian)
+        return step, hessian
+
+    def _sums(self, theta: FloatArray, *methods: Callable[..., FloatArray]) -> list[FloatArray]:
+        """Sum over the chunks what each of the methods gives."""
+        add = dask.delayed(sum, pure=False)
+        sums = []
+        for method in methods:
+            part = dask.delayed(method, pure=False)
+            sums.append(add([part(chunk, theta) for chunk in self._chunks]))
+        return [self.scale * total for total in dask.compute(*sums, optimize_graph=False)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """One experiment over many seeds: what a single run can't say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,8 @@ from joblib import Parallel, delayed
 
 from . import _checks
 from ._checks import FloatArray
-from .data import sample_concentrated, sample_standard
+from .attack import adversarial_accuracy
+from .data import Dataset, sample_concentrated, sample_standard
 from .descent import Trajectory
 from .fastforward import fast_forward
 from .measures import GrokkingTime, Phases, accuracy, grokking_time, phases
@@ -27,6 +29,8 @@ class Ensemble:
     steps : (k,) int64 array
         Checkpoints, the same in all runs.
     runs : tuple of s Trajectory
+    sample : function
+        From a seed to its three data sets, by name: drawn again, so that none is kept.
     train, standard, concentrated : (s, k) array
         Accuracy on the training set and on the two test sets.
     """
@@ -36,28 +40,54 @@ class Ensemble:
     seeds: tuple[int, ...]
     steps: npt.NDArray[np.int64]
     runs: tuple[Trajectory, ...]
+    sample: Callable[[int], dict[str, Dataset]]
     train: FloatArray
     standard: FloatArray
     concentrated: FloatArray
 
     def times(
         self,
-        test: str,
+        test: str | FloatArray,
         *,
         eps: float,
+        train: FloatArray | None = None,
         reference: str = "supremum",
         until: float = np.inf,
     ) -> list[GrokkingTime]:
         """Definition 3.4's times of each run, as if it had ended at step `until`.
 
-        `test` is "standard" or "concentrated"; `eps` and `reference` as in `grokking_time`.
+        `test` is "standard" or "concentrated", or an (s, k) array of accuracies, as `train` is; by
+        default `train` is the accuracy on the training set. `eps` and `reference` are as in
+        `grokking_time`.
         """
-        _checks.one_of("test", test, ("standard", "concentrated"))
+        if isinstance(test, str):
+            _checks.one_of("test", test, ("standard", "concentrated"))
+            test = getattr(self, test)
         seen = self.steps <= until
         return [
-            grokking_time(self.steps[seen], train[seen], other[seen], eps=eps, reference=reference)
-            for train, other in zip(self.train, getattr(self, test), strict=True)
+            grokking_time(self.steps[seen], one[seen], other[seen], eps=eps, reference=reference)
+            for one, other in zip(self.train if train is None else train, test, strict=True)
         ]
+
+    def attacked(self, on: str, **threat: Any) -> FloatArray:
+        """Adversarial accuracy on "train", "standard" or "concentrated" points, shape (s, k).
+
+        The rest as in `adversarial_accuracy`.
+        """
+        _checks.one_of("on", on, ("train", "standard", "concentrated"))
+        each = zip(self.seeds, self.runs, strict=True)
+        return np.array(
+            [adversarial_accuracy(run, self.sample(seed)[on], **threat) for seed, run in each]
+        )
+
+    def unplanted(self) -> FloatArray:
+        """Accuracy on the training points beyond the margin, which were not planted; (s, k)."""
+        curves = []
+        for seed, run in zip(self.seeds, self.runs, strict=True):
+            train = self.sample(seed)["train"]
+            free = train.y * (train.X @ train.w_true) > (1 + 1e-6) * train.gamma / 2
+            curves.append(accuracy(run, Dataset(train.X[free], train.y[free], train.gamma)))
+        return np.array(curves)
 
     def phases(self) -> Phases:
         """Where the phases meet: medians over the runs."""
@@ -87,6 +117,7 @@ def ensemble(
     bias: bool = True,
     n_test: int = 2000,
     checkpoints: npt.ArrayLike | None = None,
+    rtol: float = 1e-8,
     jobs: int = 1,
 ) -> Ensemble:
     """Sample, descend (by `fast_forward`) and measure once for each seed.
@@ -95,7 +126,7 @@ def ensemble(
     ----------
     seeds : sequence of int
         One run each. Training set and both test sets come from independent streams of it.
-    steps, lr, bias, checkpoints
+    steps, lr, bias, checkpoints, rtol
         As in `fast_forward`.
     n_pos, n_neg, d, gamma, sv_pos, sv_neg, alpha
         As in `sample_standard` and `sample_concentrated`.
@@ -107,7 +138,7 @@ def ensemble(
     if not len(seeds):
         raise ValueError("seeds must name at least one seed, got none")
 
-    def one(seed: int) -> tuple[Trajectory, list[FloatArray]]:
+    def sample(seed: int) -> dict[str, Dataset]:
         streams = np.random.default_rng(seed).spawn(3)
         half = (n_test - n_test // 2, n_test // 2)
         train = sample_standard(
@@ -115,10 +146,16 @@ def ensemble(
         )
         standard = sample_standard(*half, d=d, gamma=gamma, seed=streams[1])
         shell = sample_concentrated(*half, d=d, gamma=gamma, alpha=alpha, seed=streams[2])
-        run = fast_forward(train, steps, lr=lr, bias=bias, checkpoints=checkpoints)
-        return run, [accuracy(run, data) for data in (train, standard, shell)]
+        return {"train": train, "standard": standard, "concentrated": shell}
+
+    def one(seed: int) -> tuple[Trajectory, list[FloatArray]]:
+        sets = sample(seed)
+        run = fast_forward(
+            sets["train"], steps, lr=lr, bias=bias, checkpoints=checkpoints, rtol=rtol
+        )
+        return run, [accuracy(run, data) for data in sets.values()]
 
     results = Parallel(n_jobs=jobs)(delayed(one)(seed) for seed in seeds)
     runs = tuple(run for run, _ in results)
     curves = [np.array([curve[i] for _, curve in results]) for i in range(3)]
-    return Ensemble(gamma, alpha, tuple(seeds), runs[0].steps, runs, *curves)
+    return Ensemble(gamma, alpha, tuple(seeds), runs[0].steps, runs, sample, *curves)

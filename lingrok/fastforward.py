@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 from . import _checks
 from ._checks import FloatArray
 from .data import Dataset
-from .descent import Objective, Trajectory, objective_for, plan, trajectory
+from .descent import Objective, Trajectory, objective_for, one_blas_thread, plan, trajectory
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
@@ -164,12 +164,13 @@ def fast_forward(
     if not 1e-12 <= rtol <= 1e-2:
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
     order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
-    # At margins 0, where it is largest; its trace bounds the terms of a gradient before they cancel
-    curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
-    terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
-    _check_stable(float(curvature[-1]), lr)
     course = _Course(objective, recorded)
-    with tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress) as bar:
+    bar = tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress)
+    with bar, one_blas_thread():
+        # At margins 0, where it is largest; its trace bounds a gradient's terms before they cancel
+        curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
+        terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
+        _check_stable(float(curvature[-1]), lr)
         for reached in _advance(course, steps, order, rtol, curvature[-1] > 1):
             bar.update(float(np.log10(reached)) - bar.n)
     worst = int(np.argmax(course.errors))
@@ -192,6 +193,11 @@ def _advance(
     length, near, walked = _FIRST_LEAP, None, True
     while course.n < steps:
         n = course.n
+        left = np.log(steps / n)
+        if (
+            left < 2 * length
+        ):  # end with a leap of some length: a short one sees the last one's error
+            length = left if left < 1.2 * length else left / 2
         stop = min(steps, round(n * np.exp(length)))  # a whole step, since a walk may follow
         # Each leap may err in proportion to its length, so that the sum stays below rtol.
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)
@@ -240,7 +246,7 @@ def _leap(
     # The points lie a step before the interval's end, so that t + 1 stays inside.
     log_t = (_radau(m) + 1) / 2 * (length + np.log1p(-np.exp(-length) / interval.start))
     delta = np.log1p(np.exp(-log_t) / interval.start)  # log(t + 1) - log(t)
-    nodes, weights = legendre.leggauss(m // 2 + 1)
+    nodes, weights = _gauss(m // 2 + 1)
     inside = (log_t[:, None] + delta[:, None] * (nodes + 1) / 2) / half - 1
     # Means of the derivative over one step, as averages: a difference would cancel at late times.
     means = np.einsum("jqk,q->jk", legendre.legvander(inside, m - 1), weights) / 2
@@ -250,9 +256,14 @@ def _leap(
     hessians: FloatArray | None = None
     previous = np.inf
     for _ in range(_NEWTON):
-        if hessians is None or objective.size <= _FEW:
-            hessians = _hessians(objective, interval, c, x)
-        steps = np.array([objective.step(theta) for theta in interval.theta + values @ c])
+        thetas = interval.theta + values @ c
+        if objective.size <= _FEW:
+            both = [objective.step_and_hessian(theta) for theta in thetas]
+            steps, hessians = (np.array(each) for each in zip(*both, strict=True))
+        else:
+            steps = np.array([objective.step(theta) for theta in thetas])
+            if hessians is None:
+                hessians = _few_hessians(objective, interval, c, x)
         residual = steps / delta[:, None] - means @ c
         change = _solve(means, values / delta[:, None], hessians, residual)
         c = c + change
@@ -280,30 +291,25 @@ def _predict(objective: Objective, interval: _Interval, m: int, near: _Leap | No
     if near is None:
         c[0] = objective.step(interval.theta) / np.log1p(1 / interval.start)
         return c
-    degree, known = m - 1, near.coefficients
+    known, degree = near.coefficients, m - 1
     if near.interval.start < interval.start:  # continued: high powers would run away
-        degree, old = min(5, degree), _radau(m)
-        derivative = legendre.legvander(old, m - 1) @ known
-        known = np.asarray(legendre.legfit(old, derivative, degree), dtype=np.float64)
-    new = _radau(degree + 1)
-    ahead = (new + 1) * interval.half + np.log(interval.start / near.interval.start)
+        degree = min(5, degree)
+        known = _lower(m, degree) @ known
+    ahead = (_radau(degree + 1) + 1) * interval.half + np.log(interval.start / near.interval.start)
     there = legendre.legvander(ahead / near.interval.half - 1, degree)
-    c[: degree + 1] = np.linalg.solve(legendre.legvander(new, degree), there @ known)
+    c[: degree + 1] = _from_radau(degree + 1) @ (there @ known)
     return c
 
 
-def _hessians(
+def _few_hessians(
     objective: Objective, interval: _Interval, c: FloatArray, x: FloatArray
 ) -> FloatArray:
-    """Return the Hessians at the points x, shape (m, size, size).
+    """Hessians at the points x, shape (m, size, size), from three and a parabola between.
 
-    With many unknowns a Hessian costs far more than a gradient: three, and a parabola between.
+    With many unknowns a Hessian costs far more than a gradient.
     """
-    few = objective.size <= _FEW
-    at = x if few else np.array([-0.8, 0.1, 1.0])
-    known = np.array([objective.hessian(theta) for theta in interval.theta_at(at, c)])
-    if few:
-        return known
+    at = np.array([-0.8, 0.1, 1.0])
+    known = np.array([objective.hessian(theta, rough=True) for theta in interval.theta_at(at, c)])
     between = np.linalg.solve(legendre.legvander(at, 2).T, legendre.legvander(x, 2).T)
     return np.asarray(np.einsum("ij,iab->jab", between, known))
 
@@ -346,6 +352,25 @@ def _radau(m: int) -> FloatArray:
     """Radau's m points on (-1, 1], the last one 1."""
     inner, _ = roots_jacobi(m - 1, 1, 0)
     return np.append(inner, 1.0)
+
+
+@lru_cache
+def _from_radau(m: int) -> FloatArray:
+    """Matrix from values at Radau's m points to Legendre coefficients."""
+    return np.asarray(np.linalg.inv(legendre.legvander(_radau(m), m - 1)))
+
+
+@lru_cache
+def _lower(m: int, degree: int) -> FloatArray:
+    """Matrix from m Legendre coefficients to those of a fit of lower degree at Radau's points."""
+    values = legendre.legvander(_radau(m), m - 1)
+    return np.asarray(np.linalg.pinv(values[:, : degree + 1]) @ values)
+
+
+@lru_cache
+def _gauss(m: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = legendre.leggauss(m)
+    return nodes.astype(np.float64), weights.astype(np.float64)
 
 
 def _integrals(x: FloatArray, m: int) -> FloatArray:

@@ -4,7 +4,7 @@ An idea keeps its colour and its line style through the whole book, so that the 
 grey; the ground is opaque, so that they read on a dark page.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ._checks import FloatArray
@@ -26,12 +27,16 @@ COLOURS = {
     "standard": "#56B4E9",
     "concentrated": "#D55E00",
     "adversarial": "#8A4FA0",
+    "label-preserving": "#8A4FA0",
+    "PGD": "#D08BC0",
 }
 LINES: dict[str, Any] = {
     "train": (0, (5, 2)),
     "standard": (0, (7, 2, 1.5, 2)),
     "concentrated": "solid",
     "adversarial": (0, (1.5, 1.5)),
+    "label-preserving": (0, (1.5, 1.5)),
+    "PGD": "solid",
 }
 _NEUTRAL = ("#D55E00", "#333333", "#009E73", "#56B4E9")  # for curves of one idea beside each other
 _NEUTRAL_LINES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
@@ -191,14 +196,86 @@ def compare(curves: Mapping[str, Ensemble], test: str = "concentrated") -> Figur
     return figure
 
 
+@_figure
+def robustness(panels: Mapping[str, tuple[Ensemble, Mapping[str, FloatArray]]]) -> Figure:
+    """Accuracies, (s, k) each, in two columns of panels: medians, with all seeds in the band.
+
+    Phases are shaded where there is a bias; the thin line marks the end of the paper's runs.
+    """
+    rows = (len(panels) + 1) // 2
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(8.6, 0.7 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for i, (title, (runs, curves)) in enumerate(panels.items()):
+        axis, neutral = axes.flat[i], zip(_NEUTRAL[1:3], _NEUTRAL_LINES[1::2], strict=True)
+        for name, values in curves.items():
+            style = (COLOURS[name], LINES[name]) if name in COLOURS else next(neutral)
+            _spread(axis, runs.steps, values, name, style)
+        axis.axvline(1e7, color="black", lw=0.8, ls=(0, (1, 2)))
+        axis.text(0.03, 0.28, title, transform=axis.transAxes)
+        _log_time(axis, runs.steps, runs.phases() if runs.runs[0].b.any() else None, label=i < 2)
+        axis.set(ylim=(-0.03, 1.03), xlabel="step" if i >= len(panels) - 2 else "")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accuracy")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+@_figure
+def delay_map(
+    dimensions: Sequence[int], radii: Sequence[float], zeta: FloatArray, limit: FloatArray
+) -> Figure:
+    """Delay factors under label-preserving attacks, and what PGD leaves; (radii, dimensions)."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
+    ends = [_edges(values) for values in (dimensions, radii)]
+    for axis, values, colours, title in (
+        (axes[0], zeta, LogNorm(1, 1e11), "delay factor, labels preserved"),
+        (axes[1], limit, Normalize(0, 1.25), "robust accuracy left by PGD"),
+    ):
+        mesh = axis.pcolormesh(*ends, values, cmap="Purples", norm=colours, edgecolors="white")
+        for (i, j), value in np.ndenumerate(values):
+            text = f"{value:.2f}" if values is limit else f"{value:.0f}"
+            shade = mesh.to_rgba(value)
+            axis.text(
+                dimensions[j], radii[i], text if value < 1e3 else f"$10^{{{np.log10(value):.1f}}}$",
+                ha="center", va="center", color="white" if colours(value) > 0.6 else "black",
+                bbox={"facecolor": shade, "lw": 0, "pad": 1.5}, fontsize=9,
+            )  # fmt: skip
+        d = np.geomspace(ends[0][0], ends[0][-1])
+        label = r"$\epsilon\sqrt{d}$ = standard deviation of the projection"
+        axis.plot(d, 5 / np.sqrt(3 * d), color="#333333", lw=1.5, label=label)
+        axis.set(xscale="log", yscale="log", xlabel="d", title=title, xlim=d[[0, -1]])
+        axis.set_xticks(dimensions, [str(one) for one in dimensions])
+        axis.set_yticks(radii, [f"{one:g}" for one in radii])
+        axis.minorticks_off()
+        axis.grid(visible=False)
+    axes[0].set_ylabel(r"radius $\epsilon$")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+    return figure
+
+
+def _edges(values: Sequence[float]) -> FloatArray:
+    """Cell edges half-way between increasing values, on a log axis."""
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    inner = (logs[1:] + logs[:-1]) / 2
+    edges = np.concatenate([[2 * logs[0] - inner[0]], inner, [2 * logs[-1] - inner[-1]]])
+    return np.asarray(np.exp(edges))
+
+
 def _spread(
-    axis: Axes, steps: npt.NDArray[np.int64], values: FloatArray, name: str | None = None
+    axis: Axes,
+    steps: npt.NDArray[np.int64],
+    values: FloatArray,
+    name: str | None = None,
+    style: tuple[str, Any] | None = None,
 ) -> None:
     """Draw the median over seeds in the idea's colour, and the range over all as a band."""
-    colour, line = COLOURS[name or "train"], LINES[name] if name else "solid"
+    if style is None:
+        style = COLOURS[name or "train"], LINES[name] if name else "solid"
     low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
-    axis.plot(steps, np.median(values, axis=0), color=colour, ls=line, label=name)
+    axis.fill_between(steps, low, high, color=style[0], alpha=0.18, lw=0)
+    axis.plot(steps, np.median(values, axis=0), color=style[0], ls=style[1], label=name)
 
 
 def _log_time(

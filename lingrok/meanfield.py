@@ -163,7 +163,7 @@ def mean_field(
     covariance = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
     return MeanField(
         n=sum(sizes), d=d, sv_pos=sv_pos, sv_neg=sv_neg, gamma=gamma, lr=lr, steps=recorded,
-        along=state[0], b=state[1], lateral=np.sqrt(np.maximum(state[2], 0)),
+        along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
         covariance=covariance.T.reshape(-1, 2, 2),
     )  # fmt: skip
 

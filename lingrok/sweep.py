@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from .ensemble import ensemble
-from .measures import crossing_time
+from .measures import crossing_time, grokking_time
 
 # As they stand in the file, so that what is read back is what was written
 Key = tuple[str, ...]
@@ -115,10 +115,12 @@ def measured_times(
     Returns
     -------
     dict
-        "distance EPS", the step from which on |b| / ||w|| is below gamma/2 kappa, kappa =
-        1 + 2 EPS (2 alpha - 1); "accuracy EPS", the one from which on the concentrated accuracy is
-        above 1 - EPS; "rho", sup ||w(t) - w_hat log t|| over the run, with the hard-margin
-        separator of planted data, w_hat = 2/gamma w_true; "at T", the concentrated accuracy.
+        For each EPS, in steps: "distance EPS", from which on |b| / ||w|| is below gamma/2 kappa,
+        kappa = 1 + 2 EPS (2 alpha - 1), and "accuracy EPS", from which on the concentrated
+        accuracy is above 1 - EPS; "train EPS" and "test EPS", the times of definition 3.4 with the
+        concentrated test. Further "rho", sup ||w(t) - w_hat log t|| over the run, where w_hat =
+        2/gamma w_true is the hard-margin separator of planted data; and the concentrated accuracy
+        "at 1eT".
     """
     runs = ensemble([seed], steps, gamma=gamma, alpha=alpha, n_test=n_test, **setting)
     run, curve = runs.runs[0], runs.concentrated[0]
@@ -126,12 +128,14 @@ def measured_times(
     for one in eps:
         level = gamma / 2 * (1 + 2 * one * (2 * alpha - 1))
         result[f"distance {one:g}"] = crossing_time(run.steps, run.distance, level)
-        if one > 0:
-            result[f"accuracy {one:g}"] = crossing_time(run.steps, 1 - curve, one)
+        result[f"accuracy {one:g}"] = crossing_time(run.steps, 1 - curve, max(one, 0.5 / n_test))
+        defined = grokking_time(run.steps, runs.train[0], curve, eps=one)
+        result[f"train {one:g}"], result[f"test {one:g}"] = defined.t_train, defined.t_test
     rho = run.w - 2 / gamma * np.log(run.steps)[:, None] * run.w_true
     result["rho"] = float(np.linalg.norm(rho, axis=1).max())
-    for step in 10.0 ** np.arange(decades + 1):
-        result[f"at {step:.0e}"] = float(curve[runs.at(step)]) if step <= steps else np.nan
+    for decade in range(decades + 1):
+        seen = 10**decade <= steps
+        result[f"at 1e{decade}"] = float(curve[runs.at(10**decade)]) if seen else np.nan
     return result
 
 

@@ -1,6 +1,7 @@
 """Exact descent: the gradient, the loop, the record it keeps, and what must not change it."""
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -54,7 +55,8 @@ def test_step_is_minus_lr_times_the_gradient(path, reduction, bias):  # noqa: AR
 
 @REDUCTIONS
 @BIAS
-def test_hessian_is_the_derivative_of_the_gradient(path, reduction, bias):
+def test_hessian_is_the_derivative_of_the_gradient(path, monkeypatch, reduction, bias):
+    monkeypatch.setattr("lingrok.descent._NEGLIGIBLE", 0.0)
     data = blobs(150, 4, positive=0.3)
     theta = np.random.default_rng(2).standard_normal(4 + bias)
     it = objective(data, lr=0.3, reduction=reduction, bias=bias)
@@ -63,6 +65,39 @@ def test_hessian_is_the_derivative_of_the_gradient(path, reduction, bias):
     accuracy = 1e-8 if path == "copied" else 1e-6  # products in float32
     np.testing.assert_allclose(hessian, expected, atol=accuracy * np.abs(expected).max())
     np.testing.assert_allclose(hessian, hessian.T, atol=accuracy * np.abs(expected).max())
+
+
+def test_hessian_of_large_data_leaves_out_a_thousandth(monkeypatch):
+    data = planted(4000)
+    theta = np.array([30.0, 30.0, 0.3])  # most points far behind the margin
+    full = objective(data).hessian(theta)
+    monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    sparing = objective(data).hessian(theta)
+    assert np.abs(sparing - full).max() < 1e-3 * np.abs(full).max()
+    monkeypatch.setattr("lingrok.descent._NEGLIGIBLE", 0.9)
+    assert np.abs(objective(data).hessian(theta) - full).max() > 1e-3 * np.abs(full).max()
+
+
+def test_a_rough_hessian_is_good_to_a_tenth_with_hundreds_of_points_a_dimension(monkeypatch):
+    data = planted(4000)
+    theta = np.array([0.3, 0.2, 0.1])
+    monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    full, rough = objective(data).hessian(theta), objective(data).hessian(theta, rough=True)
+    assert 1e-3 < np.linalg.norm(rough - full, 2) / np.linalg.norm(full, 2) < 0.1
+    few = planted(200)
+    np.testing.assert_array_equal(
+        objective(few).hessian(theta, rough=True), objective(few).hessian(theta)
+    )
+
+
+def test_step_and_hessian_are_the_two_and_count_as_such(path):  # noqa: ARG001
+    theta = np.random.default_rng(3).standard_normal(5)
+    it = objective(blobs(150, 4), lr=0.3)
+    step, hessian = it.step_and_hessian(theta)
+    assert (it.gradients, it.hessians) == (1, 1)
+    np.testing.assert_allclose(step, it.step(theta), rtol=1e-14)
+    np.testing.assert_allclose(hessian, it.hessian(theta), rtol=1e-14)
+    assert (it.gradients, it.hessians) == (2, 2)
 
 
 @BIAS
@@ -75,10 +110,22 @@ def test_chunks_change_nothing(monkeypatch, bias):
     np.testing.assert_allclose(thetas(chunked), thetas(whole), rtol=1e-13, atol=1e-15)
 
 
+def test_the_number_of_threads_changes_no_digit(monkeypatch):
+    monkeypatch.setattr("lingrok.descent._SMALL", 0)
+    monkeypatch.setattr("lingrok.descent._CHUNK", 3 * 70)
+    data, theta = blobs(20_000, 3), np.array([0.3, -0.2, 0.1, 0.05])
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr("lingrok.descent._threads", lambda n=threads: ThreadPoolExecutor(n))
+        found.append(objective(data).step_and_hessian(theta))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
 def test_large_data_are_not_copied(monkeypatch):
     data = blobs(20_000, 50)
     monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    monkeypatch.setattr("lingrok.descent._CHUNK", data.X.size // 16)
+    monkeypatch.setattr("lingrok.descent._CHUNK", data.X.size // 256)
     tracemalloc.start()
     try:
         it = objective(data)

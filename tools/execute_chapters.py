@@ -6,6 +6,7 @@ Whatever differs between two equal runs is left out: times, the interpreter's ve
 names of widget models. So running it twice gives the same files.
 """
 
+import base64
 import sys
 import uuid
 from pathlib import Path
@@ -14,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+PICTURE = ("fig-long", "grokking.png")  # the figure that the README shows
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
@@ -30,6 +32,9 @@ def execute(path: Path) -> None:
     notebook.metadata.language_info = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times that another program left
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == PICTURE[0]:
+            image = base64.b64decode(cell.outputs[-1].data["image/png"])
+            (path.parent.parent / PICTURE[1]).write_bytes(image)
     nbformat.validate(notebook)
     text = nbformat.writes(notebook)
     models = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})

@@ -1,0 +1,397 @@
+"""Robust accuracy of a hyperplane: projected gradient descent, and the exact worst case.
+
+The paper describes two adversaries. Both move a point x to x' inside a ball of radius epsilon:
+
+- appendix C: untargeted PGD in the l_inf ball (epsilon 1, 20 sign steps of 1/4), clipped to the
+  range of the data;
+- section 5.1: the moved point keeps its label. Here that means that it obeys the rule by which
+  points are sampled, y w_true·x' >= gamma/2 (`preserve_label=True`).
+
+For a linear model the worst x' is known exactly. In signed points z = y x the margin is w·z + y b,
+to be minimised over a box, and over the half-space w_true·z' >= gamma/2 where labels are kept.
+Without the half-space a corner solves it. With it, it is a fractional knapsack: from that corner,
+coordinates are raised, cheapest first, until the half-space is reached. The entries of w_true are
+equal, so the order of the prices is the order of w, for all points. Without clipping the boxes are
+equal as well, and what the attack takes from a margin depends on one number a point: its *slack*
+y w_true·x - gamma/2, the room that it has before its label would change.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from tqdm.auto import tqdm
+
+from . import _checks
+from ._checks import FloatArray
+from .data import Dataset
+from .descent import Trajectory
+
+_CHUNK = 1 << 17  # numbers in a chunk of rows: 1 MB, so that a dozen passes find it in cache
+
+
+def worst_case(
+    w: npt.ArrayLike,
+    b: float,
+    data: Dataset,
+    *,
+    epsilon: float,
+    preserve_label: bool = False,
+    norm: float = np.inf,
+    clip: tuple[float, float] | None = None,
+) -> FloatArray:
+    """Return the points with the smallest margins in the balls around the points, exactly.
+
+    Parameters
+    ----------
+    w : (d,) array
+        Weights.
+    b : float
+        Bias; it shifts all margins of a class alike, so no attacked point depends on it.
+    data : Dataset
+        Points to attack.
+    epsilon : float
+        Radius of the ball, 0 or more.
+    preserve_label : bool
+        Keep y w_true·x' >= gamma/2 (section 5.1); without, any point of the ball will do
+        (appendix C).
+    norm : {inf, 2}
+        Of the ball, as `ord` in `numpy.linalg.norm`; inf is the paper's.
+    clip : (low, high), optional
+        Range in which every coordinate must stay, too; for the l_inf ball only.
+
+    Returns
+    -------
+    (n, d) array
+        The attacked points. Where several are equally bad, one of them.
+
+    Raises
+    ------
+    ValueError
+        For bad arguments, and for points whose ball does not meet the half-space or the range. A
+        point that lies outside of the half-space by no more than rounding counts as on its edge.
+    """
+    threat = _Threat(data, epsilon, preserve_label, norm, clip)
+    return threat.points(_exact(threat, *_hyperplane(w, b, data.d)))
+
+
+def pgd(
+    w: npt.ArrayLike,
+    b: float,
+    data: Dataset,
+    *,
+    epsilon: float,
+    step: float = 0.25,
+    steps: int = 20,
+    preserve_label: bool = False,
+    clip: tuple[float, float] | None = None,
+    dtype: npt.DTypeLike | None = None,
+    seed: int | None = None,
+) -> FloatArray:
+    """Attack by projected gradient descent on the margin in the l_inf ball (appendix C).
+
+    A step moves each coordinate by `step` against the sign of the gradient; the exact Euclidean
+    projection on the ball, the range and the half-space follows.
+
+    Parameters
+    ----------
+    w, b, data, epsilon, preserve_label, clip
+        As in `worst_case`.
+    step : float
+        Length of a step in each coordinate.
+    steps : int
+        At least 1.
+    dtype : float type, optional
+        Take the gradient of the logistic loss, (s(margin) - 1) y w with the logistic function s,
+        as it comes out in this type: 0 where s rounds to 1, from a margin of 17 in float32. By
+        default the sign is exact.
+    seed : int, optional
+        Start from uniform points of the box; by default the attack starts from the points.
+
+    Returns
+    -------
+    (n, d) array
+        The attacked points, never worse than `worst_case`, and as bad without label preservation
+        once steps * step >= epsilon. With it they need not be: where all weights are positive a
+        sign step is parallel to w_true, and the projection undoes it.
+
+    Raises
+    ------
+    ValueError
+        As `worst_case`, and for step <= 0, steps < 1 and a dtype that is not a float.
+    """
+    threat = _Threat(data, epsilon, preserve_label, np.inf, clip)
+    plane = _hyperplane(w, b, data.d)
+    return threat.points(_descent(threat, *plane, step=step, steps=steps, dtype=dtype, seed=seed))
+
+
+def adversarial_accuracy(
+    trajectory: Trajectory,
+    data: Dataset,
+    *,
+    epsilon: float,
+    preserve_label: bool = False,
+    method: str = "exact",
+    norm: float = np.inf,
+    pgd_steps: int = 20,
+    pgd_step: float = 0.25,
+    pgd_dtype: npt.DTypeLike | None = None,
+    clip: tuple[float, float] | None = None,
+    progress: bool = False,
+) -> FloatArray:
+    """Share of points that stay on their own side under attack at each checkpoint, shape (k,).
+
+    An attacked point on the hyperplane counts as wrong.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+    data : Dataset
+    epsilon, preserve_label, norm, clip
+        As in `worst_case`.
+    method : {"exact", "pgd"}
+        Whether points move as in `worst_case` or as in `pgd`, which knows the l_inf ball only.
+    pgd_steps, pgd_step, pgd_dtype
+        `steps`, `step` and `dtype` of `pgd`.
+    progress : bool
+        Show a bar over the points.
+
+    Raises
+    ------
+    ValueError
+        As `worst_case` and `pgd`, for an unknown method, and for data of another dimension than
+        the trajectory.
+
+    Notes
+    -----
+    The exact method in the whole l_inf ball makes no attacked points, only margins and slacks.
+    """
+    _checks.one_of("method", method, ("exact", "pgd"))
+    threat = _Threat(data, epsilon, preserve_label, norm, clip)
+    if method == "pgd" and norm == 2:
+        raise ValueError(f'norm must be inf with method="pgd", got {norm!r}')
+    w, b = trajectory.w, trajectory.b
+    if data.d != w.shape[1]:
+        raise ValueError(f"data must have the trajectory's d = {w.shape[1]}, got {data.d}")
+    closed = method == "exact" and norm != 2 and clip is None
+    planes = list(zip(w, b, strict=True))
+    if closed:
+        taken = [_taken(threat, one) for one in w]
+    elif method == "exact":
+        attacks = [_exact(threat, *plane) for plane in planes]
+    else:
+        attacks = [
+            _descent(threat, *plane, step=pgd_step, steps=pgd_steps, dtype=pgd_dtype)
+            for plane in planes
+        ]
+    right = np.zeros(len(w), dtype=np.int64)
+    with tqdm(total=data.n, unit="point", unit_scale=True, disable=not progress) as bar:
+        for rows in threat.chunks(len(w) if closed else max(data.d, len(w))):
+            if closed:
+                margins = rows.y * (w @ rows.x.T + b[:, None])
+                margins -= np.stack([take(rows.slack) for take in taken])
+            else:
+                attacked = [attack(rows) @ one for attack, one in zip(attacks, w, strict=True)]
+                margins = np.stack(attacked) + rows.y * b[:, None]
+            right += np.count_nonzero(margins > 0, axis=1)
+            bar.update(len(rows.y))
+    return right / data.n
+
+
+class _Threat:
+    """What may be done to which points: the checked arguments, and the points in chunks."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        epsilon: float,
+        preserve_label: bool,
+        norm: float,
+        clip: tuple[float, float] | None,
+    ) -> None:
+        if not isinstance(data, Dataset):
+            raise ValueError(f"data must be a Dataset, got {type(data).__name__}")
+        _checks.one_of("preserve_label", preserve_label, (True, False))
+        _checks.one_of("norm", norm, (np.inf, 2))
+        self.data, self.preserve_label, self.norm = data, preserve_label, norm
+        self.epsilon = _checks.at_least_zero("epsilon", epsilon)
+        self.clip = None if clip is None else _checks.finite("clip", clip, 1)
+        if self.clip is not None and (len(self.clip) != 2 or self.clip[0] >= self.clip[1]):
+            raise ValueError(f"clip must be (low, high) with low < high, got {clip!r}")
+        if self.clip is not None and norm == 2:
+            raise ValueError(f"clip must be None with norm=2, got {clip!r}")
+        # A projection adds d numbers of up to max |x| / sqrt(d), and every sum rounds. At d = 1024
+        # planted points come out 1e-13 beside the margin; this bound is 4e-11.
+        largest = float(max(data.X.max(), -data.X.min()))
+        self.rounding = float(np.finfo(np.float64).eps) * data.d**1.5 * largest
+
+    def chunks(self, width: int) -> Iterator["_Rows"]:
+        """Rows to attack together, so many that arrays of `width` columns stay in cache."""
+        rows = max(1, _CHUNK // width)
+        for start in range(0, self.data.n, rows):
+            yield _Rows(self, slice(start, min(start + rows, self.data.n)))
+
+    def points(self, attack: "_Attack") -> FloatArray:
+        """Attack all points; shape (n, d)."""
+        moved = np.empty((self.data.n, self.data.d))
+        for rows in self.chunks(self.data.d):
+            np.multiply(attack(rows), rows.y[:, None], out=moved[rows.part])
+        return moved
+
+
+class _Rows:
+    """Points x to attack together, their labels y, and their slacks.
+
+    A slack is y w_true·x - gamma/2, or infinite where labels need not be kept.
+    """
+
+    def __init__(self, threat: _Threat, part: slice) -> None:
+        self.threat, self.part, data = threat, part, threat.data
+        self.x, self.y = data.X[part], data.y[part]
+        self.slack = np.full(len(self.y), np.inf)
+        if threat.clip is not None:
+            outside = np.max(self.box[0] - self.box[1], axis=1)
+            self._refuse(outside, f"clip must meet the ball of every point, got {threat.clip}")
+        if threat.preserve_label:
+            self.slack = self.y * (self.x @ data.w_true) - data.gamma / 2
+            reach = self.slack + threat.epsilon * (1 if threat.norm == 2 else np.sqrt(data.d))
+            if threat.clip is not None:
+                reach = (self.box[1].sum(axis=1) - self.least_sum) / np.sqrt(data.d)
+            self._refuse(
+                -threat.rounding - reach,
+                f"epsilon must let every point keep y w_true·x >= gamma/2 = {data.gamma / 2:g}, "
+                f"got {threat.epsilon!r}",
+            )
+
+    @cached_property
+    def z(self) -> FloatArray:
+        """Signed points y x."""
+        return self.x * self.y[:, None]
+
+    @cached_property
+    def box(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest signed coordinates in the l_inf ball and the range."""
+        low, high = self.z - self.threat.epsilon, self.z + self.threat.epsilon
+        if self.threat.clip is not None:
+            ends = np.sort(self.y[:, None] * self.threat.clip, axis=1)  # mirrored for class -1
+            low, high = np.maximum(low, ends[:, :1]), np.minimum(high, ends[:, 1:])
+        return low, high
+
+    @cached_property
+    def least_sum(self) -> FloatArray:
+        """What signed coordinates must add up to for the label to be kept."""
+        return np.asarray(self.z.sum(axis=1) - np.sqrt(self.threat.data.d) * self.slack)
+
+    def _refuse(self, miss: FloatArray, rule: str) -> None:
+        worst = int(np.argmax(miss))
+        if miss[worst] > 0:
+            raise ValueError(f"{rule}; point {self.part.start + worst} misses by {miss[worst]:.3g}")
+
+
+_Attack = Callable[[_Rows], FloatArray]  # to signed points, shape (r, d)
+
+
+def _taken(threat: _Threat, w: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """Find what the whole l_inf ball takes from a margin, as a function of the slack."""
+    epsilon, d = threat.epsilon, threat.data.d
+    # From the corner on, coordinates with positive weights flip, the cheapest first
+    prices = np.sort(w[w > 0])
+    flips = np.arange(len(prices) + 1)
+    used = epsilon * (2 * (len(prices) - flips) - d) / np.sqrt(d)
+    gain = epsilon * (np.abs(w).sum() - 2 * np.concatenate([[0.0], np.cumsum(prices)]))
+    return lambda slack: np.interp(slack, used[::-1], gain[::-1])
+
+
+def _exact(threat: _Threat, w: FloatArray, _: float) -> _Attack:
+    """Move points to the worst ones of their balls."""
+    order = np.argsort(w)
+    order = order[w[order] > 0]
+    epsilon, w_true = threat.epsilon, threat.data.w_true
+    along = float(w @ w_true)
+    across = _unit(w - along * w_true)
+    across = across - (across @ w_true) * w_true  # what rounding left, where w is next to w_true
+
+    def box(rows: _Rows) -> FloatArray:
+        low, high = rows.box
+        z = np.where(w > 0, low, high)
+        if threat.preserve_label:
+            lack = (rows.least_sum - z.sum(axis=1))[:, None]
+            width = (high - low)[:, order]
+            z[:, order] += np.clip(lack - np.cumsum(width, axis=1) + width, 0, width)
+        return z
+
+    def sphere(rows: _Rows) -> FloatArray:
+        # In the plane of w and w_true: at the end of the radius, or where the label stops it
+        s = np.minimum(rows.slack, epsilon)[:, None]
+        edge = s * w_true + np.sqrt(np.maximum(epsilon**2 - s**2, 0)) * across
+        free = s * float(np.linalg.norm(w)) > epsilon * along
+        return rows.z - np.where(free, epsilon * _unit(w), edge)
+
+    return sphere if threat.norm == 2 else box
+
+
+def _descent(
+    threat: _Threat,
+    w: FloatArray,
+    b: float,
+    *,
+    step: float,
+    steps: int,
+    dtype: npt.DTypeLike | None,
+    seed: int | None = None,
+) -> _Attack:
+    """Move points by projected gradient descent."""
+    step, steps = _checks.positive("step", step), _checks.count("steps", steps, 1)
+    kind = None if dtype is None else np.dtype(dtype)
+    if kind is not None and kind.kind != "f":
+        raise ValueError(f"dtype must be a float type, got {dtype!r}")
+    rng = None if seed is None else np.random.default_rng(_checks.count("seed", seed))
+
+    def attack(rows: _Rows) -> FloatArray:
+        low, high = rows.box
+        z = rows.z if rng is None else rng.uniform(low, high)
+        for _ in range(steps):
+            move = step * np.sign(w)
+            if kind is not None:
+                seen = expit((z @ w + rows.y * b).astype(kind)) < 1
+                move = move * seen[:, None]
+            before, z = z, z - move
+            if threat.preserve_label:
+                z += _lift(z, low, high, rows.least_sum)[:, None]
+            z = np.clip(z, low, high)
+            if np.array_equal(z, before):
+                break  # and so would all steps that are left
+        return z
+
+    return attack
+
+
+def _lift(z: FloatArray, low: FloatArray, high: FloatArray, least_sum: FloatArray) -> FloatArray:
+    """Find the smallest c >= 0 with which the sum of clip(z + c, low, high) is `least_sum`.
+
+    Clipped so, z + c is the nearest point of box and half-space. The sum is piecewise linear in c:
+    coordinates start to rise where they reach `low` and stop at `high`.
+    """
+    knots = np.concatenate([low - z, high - z], axis=1)
+    order = np.argsort(knots, axis=1)
+    knots = np.take_along_axis(knots, order, axis=1)
+    rising = np.cumsum(np.where(order < z.shape[1], 1, -1), axis=1)[:, :-1]
+    sums = np.cumsum(rising * np.diff(knots, axis=1), axis=1) + low.sum(axis=1)[:, None]
+    last = np.minimum(np.sum(sums < least_sum[:, None], axis=1), sums.shape[1] - 1)[:, None]
+    over = np.take_along_axis(sums, last, axis=1) - least_sum[:, None]
+    over /= np.maximum(np.take_along_axis(rising, last, axis=1), 1)  # 0 where the sum stands still
+    return np.maximum(np.take_along_axis(knots, last + 1, axis=1) - over, 0.0)[:, 0]
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 0 else vector
+
+
+def _hyperplane(w: npt.ArrayLike, b: float, d: int) -> tuple[FloatArray, float]:
+    weights = _checks.finite("w", w, 1)
+    if len(weights) != d:
+        raise ValueError(f"w must have one weight a column of the data ({d}), got {len(weights)}")
+    return weights, float(_checks.finite("b", b, 0))

@@ -1,0 +1,281 @@
+"""The figures of chapters 5 and 6, in the look of `figures`: results in, matplotlib Figure out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ._checks import FloatArray
+from .bias import BiasPull
+from .data import Dataset
+from .descent import Trajectory
+from .ensemble import Ensemble
+from .figures import _NEUTRAL, _NEUTRAL_LINES, COLOURS, LINES, _figure, _log_time
+from .measures import Phases
+
+Steps = npt.NDArray[np.int64]
+_LOOKS: list[tuple[str, Any]] = list(zip(_NEUTRAL, _NEUTRAL_LINES, strict=True))
+_DASHED = _NEUTRAL_LINES[1]
+_PUBLISHED = 1e7  # steps of the paper's runs
+
+
+@_figure
+def settings(curves: Mapping[str, Ensemble], phases: Phases) -> Figure:
+    """Figures 2 and 4: bias, distance and accuracies of several settings, over the seeds."""
+    figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True)
+    shown: tuple[tuple[str, Callable[[Ensemble], Any]], ...] = (
+        ("bias b", lambda runs: [run.b for run in runs.runs]),
+        ("distance |b| / ||w||", lambda runs: [run.distance for run in runs.runs]),
+        ("train accuracy", lambda runs: runs.train),
+        ("concentrated accuracy", lambda runs: runs.concentrated),
+    )
+    for axis, (title, read) in zip(axes.flat, shown, strict=True):
+        for (name, runs), look in zip(curves.items(), _LOOKS, strict=False):
+            # The middle half: accuracies of single seeds fill the plane before step 1,000
+            middle = np.quantile(read(runs), (0.25, 0.5, 0.75), axis=0)
+            _band(axis, runs.steps, middle, look, label=name)
+        axis.set_title(title, pad=16)
+        _lettered(axis, runs.steps, phases)
+    axes[0, 1].set(yscale="log", ylim=(1e-5, 1))
+    for above, below in axes.T:
+        above.set_xlabel("")
+        below.set_ylim(0.47, 1.02)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@_figure
+def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
+    """Who pulls the bias: the parts of db/dt, over all that pulls, and the support's share."""
+    figure, axes = plt.subplots(
+        2, len(columns), figsize=(8, 5), sharex=True, sharey="row", squeeze=False,
+        height_ratios=(3, 2),
+    )  # fmt: skip
+    for (title, (each, phases)), (above, below) in zip(columns.items(), axes.T, strict=True):
+        steps = each[0].steps
+        parts = [(pull.support, pull.population, pull.support + pull.population) for pull in each]
+        relative = np.array(parts) / np.array([pull.magnitude for pull in each])[:, None]
+        for i, label in enumerate(("support vectors", "population", "both: db/dt")):
+            _band(above, steps, relative[:, i], _LOOKS[i], label=label)
+        _band(below, steps, np.array([pull.share for pull in each]), _LOOKS[0])
+        below.axhline(0.5, color="black", lw=0.8, ls=":")
+        above.set_title(title, pad=16)
+        below.set_ylim(0, 1)
+        _lettered(above, steps, phases)
+        _log_time(below, steps, phases, label=False)
+        above.set_xlabel("")
+    axes[0, 0].set_ylabel("pull on b, over the sum\nof all magnitudes")
+    axes[1, 0].set_ylabel("support vectors'\nshare of the sum")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@_figure
+def equilibria(
+    columns: Mapping[str, tuple[Trajectory, Mapping[str, FloatArray]]],
+    phases: Mapping[str, Phases],
+) -> Figure:
+    """Draw the bias beside the places at which it would rest."""
+    figure, axes = plt.subplots(1, len(columns), figsize=(8, 3.4), sharey=True, squeeze=False)
+    for (title, (run, rest)), axis in zip(columns.items(), axes.flat, strict=True):
+        axis.plot(run.steps, run.b, color="#D55E00", lw=2.6, label="bias b")
+        for (name, values), (colour, style) in zip(rest.items(), _LOOKS[1:], strict=False):
+            axis.plot(run.steps, values, color=colour, ls=style, label=name)
+        axis.set_title(title, pad=16)
+        _lettered(axis, run.steps, phases[title])
+    axes[0, 0].set_ylabel("b")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@_figure
+def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figure:
+    """Where the hyperplane is at checkpoint `i`, over the training and the concentrated points.
+
+    Both panels have the direction along the true separator to the right, and that across it,
+    enlarged, upwards.
+    """
+    figure, axes = _frame(2, width=6.6, left=0.11)
+    w, b, along = run.w[i], run.b[i], np.array([-1.0, 1.0]) / np.sqrt(2)
+    ends = np.array([-7.2, 7.2])
+    line = -(b + ends * (w @ along)) / (w @ train.w_true)
+    outer = 10 * train.gamma
+    for axis, reach, data in ((axes[0], 11 * outer, train), (axes[1], 1.2 * outer, shell)):
+        x, u = data.X @ along, data.X @ train.w_true
+        right = data.y * (data.X @ w + b) > 0
+        for kind, marker, colour, size in (
+            (right, "o", "#999999", 6), (~right, "x", "#D55E00", 14),
+        ):  # fmt: skip
+            axis.scatter(x[kind], u[kind], marker=marker, c=colour, s=size, linewidths=0.9)
+        axis.plot(ends, line, color="black", lw=2)
+        axis.set(xlim=ends, ylim=(-reach, reach))
+    axes[0].axhspan(-outer, outer, color="#56B4E9", alpha=0.35, lw=0)
+    axes[0].set_title("training points")
+    axes[1].set_title(f"concentrated test: {np.mean(right):.2f} correct")
+    axes[0].set_ylabel("across the separator")
+    figure.text(0.5, 0.03, f"along the separator, at step {_power(run.steps[i])}", ha="center")
+    return figure
+
+
+@_figure
+def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
+    """Bias, distance and concentrated accuracy of one run, small: a frame of a slider."""
+    figure, axes = _frame(3, width=7.4, left=0.05)
+    axes[0].plot(run.steps, run.b, color="#333333")
+    axes[1].plot(run.steps, run.distance, color="#333333")
+    axes[2].plot(run.steps, concentrated, color=COLOURS["concentrated"], ls=LINES["concentrated"])
+    axes[0].set(title="bias b", ylim=(-2, 2))
+    axes[1].set(title="distance |b| / ||w||", ylim=(1e-5, 1), yscale="log")
+    axes[2].set(title="concentrated accuracy", ylim=(0.47, 1.02))
+    for axis in axes:
+        axis.set(xscale="log", xlim=(run.steps[0], run.steps[-1]), xticks=[1, 1e4, 1e8, 1e12])
+        axis.minorticks_off()
+    figure.text(0.5, 0.03, f"step, with {counts}", ha="center")
+    return figure
+
+
+@_figure
+def residual(
+    run: Trajectory, rho: FloatArray, unit: float, errors: Mapping[str, tuple[Steps, FloatArray]]
+) -> Figure:
+    """Draw lengths of w, w_hat log t and rho in units, and how far rho is from its limit."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6))
+    for values, (colour, style), label in zip(
+        (run.norm * unit, np.log(run.steps), rho), _LOOKS, ("w", "w_hat log t", "rho"),
+        strict=False,
+    ):  # fmt: skip
+        left.plot(run.steps, values, color=colour, ls=style, label=label)
+    for (name, (steps, error)), look in zip(errors.items(), _LOOKS, strict=False):
+        _band(right, steps, error, look, label=name)
+    left.set(title="length, times gamma / 2")
+    right.set(title="rho from its predicted limit, relative", yscale="log")
+    for axis in (left, right):
+        _log_time(axis, run.steps, None)
+        axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+    left.legend(loc="upper left")
+    right.legend(loc="lower left")
+    return figure
+
+
+@_figure
+def clocks(columns: Mapping[str, tuple[Steps, FloatArray]]) -> Figure:
+    """Margins of the support vectors, less log(1 + t/T) with each one's own clock T."""
+    figure, axes = plt.subplots(1, len(columns), figsize=(8, 3.1), sharey=True, squeeze=False)
+    for (title, (steps, ahead)), axis in zip(columns.items(), axes.flat, strict=True):
+        axis.fill_between(steps, ahead.min(axis=0), ahead.max(axis=0), color="#D55E00", alpha=0.25)
+        axis.plot(steps, ahead.mean(axis=0), color="#D55E00")
+        axis.axhline(0, color="black", lw=0.8, ls=":")
+        axis.set_title(title)
+        _log_time(axis, steps, None)
+    axes[0, 0].set_ylabel("margin - log(1 + t/T)")
+    return figure
+
+
+@_figure
+def plateaus(
+    steps: Steps,
+    losses: Mapping[str, FloatArray],
+    levels: Mapping[str, float],
+    curves: Sequence[tuple[FloatArray, FloatArray]],
+) -> Figure:
+    """Draw the bias with both losses, the two plateaus, and theorem 4.5's curve from several t0."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.8))
+    for (name, b), (colour, style) in zip(losses.items(), _LOOKS, strict=False):
+        axis.plot(steps, b, color=colour, ls=style, label=name, lw=2.2)
+    for i, (t, b) in enumerate(curves):
+        label = "theorem 4.5 from t0" if i == 0 else None
+        axis.plot(t, b, color="#0072B2", lw=1.2, marker="o", markevery=[0], ms=5, label=label)
+    for name, level in levels.items():
+        axis.axhline(level, color="black", lw=0.8, ls=":")
+        axis.text(1.6, level, name, va="bottom", fontsize=9)
+    axis.margins(y=0.08)
+    axis.set_ylabel("b")
+    _log_time(axis, steps, None)
+    axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+    axis.legend(loc="upper right", bbox_to_anchor=(1, 0.85))
+    return figure
+
+
+@_figure
+def kicks(panels: Mapping[str, Sequence[tuple[FloatArray, FloatArray, FloatArray]]]) -> Figure:
+    """Draw the bias, displaced at a late t0, and theorem 4.5's curve from there."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(8, 3.2), sharey=True, squeeze=False)
+    for (title, each), axis in zip(panels.items(), axes.flat, strict=True):
+        for i, (g, measured, curve) in enumerate(each):
+            label = ("descent", "theorem 4.5") if i == 0 else (None, None)
+            axis.plot(g, measured, color="#D55E00", lw=4, alpha=0.45, label=label[0])
+            axis.plot(g, curve, color="#333333", lw=1.3, ls=_DASHED, label=label[1])
+        axis.set(title=title, xlabel="g(t)")
+    axes[0, 0].set_ylabel("b")
+    axes[0, -1].legend()
+    return figure
+
+
+@_figure
+def late(measures: Mapping[str, tuple[Steps, FloatArray]], level: float) -> Figure:
+    """Show what theorem 4.5 neglects, over time, and the level that counts as negligible."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.6))
+    for (name, (steps, values)), look in zip(measures.items(), _LOOKS, strict=False):
+        _band(axis, steps, values, look, label=name)
+    axis.axhline(level, color="black", lw=0.8, ls=":")
+    axis.set(yscale="log", ylim=(1e-4, 30))
+    _log_time(axis, steps, None)
+    axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+    axis.legend(loc="lower left")
+    return figure
+
+
+@_figure
+def two_margins(
+    data: Dataset, planes: Mapping[str, tuple[FloatArray, float]], run: Trajectory,
+    angles: Mapping[str, FloatArray],
+) -> Figure:  # fmt: skip
+    """Two points, the separators of both margins, and which one gradient descent tends to."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6))
+    x = np.array([-4.0, 4.0])
+    for (name, (w, b)), (colour, style) in zip(planes.items(), _LOOKS, strict=False):
+        foot, along = -b * w / (w @ w), np.array([-w[1], w[0]]) / np.linalg.norm(w)
+        left.plot(*(foot[:, None] + along[:, None] * 3 * x), color=colour, ls=style, label=name)
+        if name in angles:
+            right.plot(run.steps, np.degrees(angles[name]), color=colour, ls=style)
+    for label, marker in ((1.0, "o"), (-1.0, "^")):
+        left.scatter(*data.X[data.y == label].T, s=50, c="black", marker=marker, zorder=3)
+    left.plot(0, 0, "+", color="black", ms=10)
+    left.set(xlim=(-4, 4), ylim=(-1, 6), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+    right.set(title="angle of (w, b) to the solution (degrees)", yscale="log")
+    _log_time(right, run.steps, None)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _frame(panels: int, *, width: float, left: float) -> tuple[Figure, Any]:
+    """Make a slider's frame, laid out by hand: all frames alike, and drawn in half of the time."""
+    figure, axes = plt.subplots(1, panels, figsize=(width, 2.7), layout="none")
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.21, top=0.9, wspace=0.28)
+    return figure, axes
+
+
+def _lettered(axis: Axes, steps: Steps, phases: Phases) -> None:
+    """Shade the phases with their first letters, where there is no room for words."""
+    _log_time(axis, steps, phases)
+    for text in axis.texts:
+        text.set_text(text.get_text()[0].upper())
+
+
+def _band(
+    axis: Axes, steps: Steps, values: FloatArray, look: tuple[str, Any], *, label: str | None = None
+) -> None:
+    """Draw the median over seeds, and the range over all of them as a band."""
+    colour, style = look
+    low, high = values.min(axis=0), values.max(axis=0)
+    axis.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
+    axis.plot(steps, np.median(values, axis=0), color=colour, ls=style, label=label)
+
+
+def _power(step: float) -> str:
+    exponent = np.log10(step)
+    return f"$10^{{{exponent:.1f}}}$".replace(".0", "")
