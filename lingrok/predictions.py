@@ -99,18 +99,17 @@ def predicted_grokking_time(
             eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
             lr=field.lr, alpha=alpha,
         ), np.nan)  # fmt: skip
+    # What counts is b over the length of w, and a seed may be off in both
+    slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
+    sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
+    away = np.where(field.b < 0, -sd, sd)[:, None] * ndtri(_QUANTILES)
+    biases = field.b[:, None] + away
     if by == "distance":
-        slopes = np.stack([-1 / field.along, np.sign(field.b) / np.maximum(abs(field.b), 1e-300)])
-        sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
-        return PredictedTime(
-            *(crossing(field.distance * np.exp(ndtri(q) * sd), level) for q in _QUANTILES)
-        )
+        distance = np.abs(biases) / field.norm[:, None]
+        return PredictedTime(*(crossing(curve, level) for curve in distance.T))
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
-    away = np.sign(field.b) * field.b_sd  # a bias that is longer makes the seed later
-    wrong = 1 - _accuracy(
-        field, alpha, _QUANTILES, field.b[:, None] + away[:, None] * ndtri(_QUANTILES)
-    )
+    wrong = 1 - _accuracy(field, alpha, _QUANTILES, biases)
     median = crossing(wrong[:, 1, 1], eps)
     # Length and bias vary independently: their effects on the logarithm add like variances
     effects = [
