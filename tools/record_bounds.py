@@ -88,7 +88,7 @@ def crowded() -> list[dict[str, Any]]:
 
 def main(jobs: int = 2) -> None:
     RECORD.parent.mkdir(exist_ok=True)
-    for settings, seeds in ((wide(), 10), (lines(), 10), (few(), 24), (crowded(), 12)):
+    for settings, seeds in ((wide(), 20), (lines(), 10), (few(), 24), (crowded(), 12)):
         sweep(run, settings, range(seeds), store=RECORD, jobs=jobs, progress=True)
 
 
