@@ -6,8 +6,9 @@ from importlib.metadata import version
 
 import attack
 import descent
+import records
 
-MODULES = (descent, attack)
+MODULES = (descent, attack, records)
 
 
 def main() -> None:

@@ -17,9 +17,11 @@ leap is bounded by the next Legendre coefficient of the derivative, extrapolated
 four, and by what Newton's iteration left over.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +32,17 @@ from tqdm.auto import tqdm
 
 from . import _checks
 from ._checks import FloatArray
+from ._state import Arrays, State
 from .data import Dataset
-from .descent import Objective, Trajectory, objective_for, one_blas_thread, plan, trajectory
+from .descent import (
+    Objective,
+    Trajectory,
+    identity,
+    objective_for,
+    one_blas_thread,
+    plan,
+    trajectory,
+)
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
@@ -43,6 +54,10 @@ _NEWTON = 7  # iterations at most
 _FEW = 48  # unknowns up to which a Hessian costs about as much as a gradient
 _DENSE = 1_000  # unknowns times nodes up to which a leap's linear system is solved directly
 _EPS = float(np.finfo(np.float64).eps)
+# What a course keeps in a state, besides its counts and the last solution
+_KEPT = (
+    "n", "theta", "error", "walked", "recent", "thetas", "errors", "length", "on_foot"
+)  # fmt: skip
 
 
 class FastForwardError(RuntimeError):
@@ -75,16 +90,44 @@ class _Leap:
         return self.interval.theta_at(x, self.coefficients)
 
 
+def _flat(leap: _Leap) -> dict[str, Any]:
+    interval = {"start": leap.interval.start, "half": leap.interval.half, "at": leap.interval.theta}
+    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error}
+
+
+def _from_flat(state: Arrays) -> _Leap:
+    interval = _Interval(float(state["start"]), float(state["half"]), state["at"])
+    return _Leap(interval, state["coefficients"], float(state["leap_error"]))
+
+
 class _Course:
-    """Where a run has come to, and what it has recorded on the way."""
+    """Where a run has come to, what it has recorded on the way, and what it will try next."""
 
     def __init__(self, objective: Objective, recorded: npt.NDArray[np.int64]) -> None:
         self.objective, self.recorded = objective, recorded
         self.n, self.theta, self.error = 0, np.zeros(objective.size), 0.0
         self.walked = 0
         self.recent = self.theta[None]  # the last few steps that were walked
-        self.thetas = np.empty((len(recorded), objective.size))
+        self.thetas = np.zeros((len(recorded), objective.size))
         self.errors = np.zeros(len(recorded))
+        self.length = _FIRST_LEAP  # of the next leap, in nats
+        self.near: _Leap | None = None  # the last solution, from which the next one is guessed
+        self.on_foot = True  # whether the last advance was a walk
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it as arrays."""
+        counts = {"gradients": self.objective.gradients, "hessians": self.objective.hessians}
+        near = {} if self.near is None else _flat(self.near)
+        return {name: getattr(self, name) for name in _KEPT} | counts | near
+
+    def restore(self, state: Arrays) -> None:
+        """Go back to where `state` was taken."""
+        for name in _KEPT:
+            kept = state[name]
+            setattr(self, name, kept if kept.ndim else kept.item())
+        self.objective.gradients = int(state["gradients"])
+        self.objective.hessians = int(state["hessians"])
+        self.near = _from_flat(state) if "coefficients" in state else None
 
     def walk(self, stop: int) -> None:
         """Take exact steps; they carry the error so far along."""
@@ -92,12 +135,14 @@ class _Course:
         for _ in range(start, stop):
             path.append(path[-1] + self.objective.step(path[-1]))
         self.walked += stop - start
+        self.on_foot = True
         self.recent = np.array(path[-_DIFFERENCES - 1 :])
         self._advance(stop, lambda t: np.array(path)[t.astype(np.int64) - start])
 
     def leap(self, leap: _Leap, stop: int) -> None:
         """Go to the end of a solved interval, `stop`."""
         self.error += leap.error
+        self.near, self.on_foot = leap, False
         self._advance(stop, leap.at)
 
     def oscillation(self) -> float:
@@ -130,6 +175,7 @@ def fast_forward(
     checkpoints: npt.ArrayLike | None = None,
     rtol: float = 1e-8,
     progress: bool = False,
+    state: str | os.PathLike[str] | None = None,
 ) -> Trajectory:
     """Return the iterates of `gradient_descent` without walking them.
 
@@ -142,6 +188,8 @@ def fast_forward(
         No result leaves with an estimate above it.
     progress : bool
         Show a bar over the decades of steps.
+    state : path, optional
+        As in `gradient_descent`; the run keeps its state after each walk and each leap.
 
     Returns
     -------
@@ -165,14 +213,22 @@ def fast_forward(
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
     order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
     course = _Course(objective, recorded)
+    file = State(state, identity(objective, "fast", steps, recorded, rtol=rtol))
+    kept = file.read()
     bar = tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress)
     with bar, one_blas_thread():
-        # At margins 0, where it is largest; its trace bounds a gradient's terms before they cancel
-        curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
+        if kept:
+            curvature = kept["curvature"]
+            course.restore(kept)
+        else:
+            # At margins 0, where it is largest
+            curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
+        # The trace bounds a gradient's terms before they cancel
         terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
         _check_stable(float(curvature[-1]), lr)
-        for reached in _advance(course, steps, order, rtol, curvature[-1] > 1):
-            bar.update(float(np.log10(reached)) - bar.n)
+        for _ in _advance(course, steps, order, rtol, curvature[-1] > 1):
+            bar.update(float(np.log10(course.n)) - bar.n)
+            file.write(course.state() | {"curvature": curvature}, last=course.n == steps)
     worst = int(np.argmax(course.errors))
     if course.errors[worst] > rtol:
         raise FastForwardError(
@@ -186,23 +242,21 @@ def fast_forward(
 
 def _advance(
     course: _Course, steps: int, order: int, rtol: float, oscillates: bool
-) -> Iterator[int]:
-    """Take the course to its end, leaping where that costs less than walking; yield the steps."""
-    course.walk(min(steps, _FIRST_WALK))
-    yield course.n
-    length, near, walked = _FIRST_LEAP, None, True
+) -> Iterator[None]:
+    """Take the course to its end, leaping where that costs less than walking.
+
+    Each time it yields, the course holds all that the rest of the way depends on.
+    """
+    if not course.n:
+        course.walk(min(steps, _FIRST_WALK))
+        yield
     while course.n < steps:
-        n = course.n
-        left = np.log(steps / n)
-        if (
-            left < 2 * length
-        ):  # end with a leap of some length: a short one sees the last one's error
-            length = left if left < 1.2 * length else left / 2
+        n, length, near = course.n, course.length, course.near
         stop = min(steps, round(n * np.exp(length)))  # a whole step, since a walk may follow
         # Each leap may err in proportion to its length, so that the sum stays below rtol.
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)
         share *= float(np.linalg.norm(course.theta))
-        rough = course.oscillation() if oscillates and walked else 0.0
+        rough = course.oscillation() if oscillates and course.on_foot else 0.0
         if stop - n < _WORTH * order or rough > share / 2:
             if course.walked >= _LONGEST_WALK:
                 raise FastForwardError(
@@ -212,20 +266,21 @@ def _advance(
                 )
             # Before the first leap, double: each attempt then costs less than the walk before it
             course.walk(min(steps, 2 * n if near is None else n + _WORTH * order))
-            length, near, walked = max(length, _FIRST_LEAP), None, True
-            yield course.n
+            course.length, course.near = max(length, _FIRST_LEAP), None
+            yield
             continue
         length = float(np.log(stop / n))
         leap = _leap(course.objective, _Interval(n, length / 2, course.theta), order, near, share)
         leap = replace(leap, error=leap.error + rough)
         if not leap.error <= share:
-            length *= min(0.8, max(0.35, 0.85 * (share / leap.error) ** (1 / order)))
-            near = leap if np.isfinite(leap.error) else near
-            continue
-        course.leap(leap, stop)
-        near, walked = leap, False
-        length *= min(2.0, max(0.5, 0.85 * (share / max(leap.error, 1e-3 * share)) ** (1 / order)))
-        yield course.n
+            course.length = length * min(0.8, max(0.35, 0.85 * (share / leap.error) ** (1 / order)))
+            course.near = leap if np.isfinite(leap.error) else near
+        else:
+            course.leap(leap, stop)
+            course.length = length * min(
+                2.0, max(0.5, 0.85 * (share / max(leap.error, 1e-3 * share)) ** (1 / order))
+            )
+        yield
 
 
 def _check_stable(curvature: float, lr: float) -> None:

@@ -1,0 +1,328 @@
+"""The long runs that the book keeps as records, as recipes that anybody can run again.
+
+A recipe fixes everything that its result depends on, the seeds of all points included. Run with a
+`work` directory it can be stopped at any moment, and goes on to the identical result.
+"""
+
+import itertools
+import resource
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+from ._checks import FloatArray
+from ._state import State, fingerprint
+from .attack import adversarial_accuracy
+from .data import Dataset, sample_concentrated, sample_standard
+from .descent import Trajectory, gradient_descent, one_blas_thread
+from .fastforward import fast_forward
+from .measures import accuracy
+
+_LIBRARIES = 500_000_000  # bytes that Python and its libraries take, working chunks included
+_SUMS = 40  # Hessians that are summed at once, about, in bytes of one
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column holds: kind "integer" or "number", and in words with its unit."""
+
+    kind: str
+    description: str
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A recipe's table, a row a checkpoint, and what it took to make it.
+
+    Attributes
+    ----------
+    table : DataFrame
+    gradient_evaluations, hessian_evaluations : int
+    error_estimate : float
+        The largest one; 0 for exact runs.
+    peak_memory : int
+        Bytes.
+    """
+
+    table: pd.DataFrame
+    gradient_evaluations: int
+    hessian_evaluations: int
+    error_estimate: float
+    peak_memory: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(ABC):
+    """One run of gradient descent on the mean loss; all arguments as in `sample_standard`.
+
+    `per_decade` checkpoints are recorded in each decade of steps, about.
+    """
+
+    title: str
+    d: int
+    n_pos: int
+    n_neg: int
+    sv_pos: int = 0
+    sv_neg: int = 0
+    gamma: float = 1e-3
+    lr: float = 1e-2
+    steps: int = 10_000_000
+    bias: bool = True
+    seed: int = 0
+    per_decade: int = 10
+
+    @abstractmethod
+    def columns(self) -> dict[str, Column]:
+        """Return the table's columns, in order."""
+
+    @abstractmethod
+    def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
+        """Sample, descend and measure; keep the state of all that under `work`, and go on from it.
+
+        Raises
+        ------
+        ValueError
+            For a state in `work` that is damaged or belongs to another recipe.
+        """
+
+    def train(self) -> Dataset:
+        """Sample the training set."""
+        return sample_standard(
+            self.n_pos, self.n_neg, d=self.d, gamma=self.gamma, sv_pos=self.sv_pos,
+            sv_neg=self.sv_neg, seed=self.streams[0],
+        )  # fmt: skip
+
+    @property
+    def streams(self) -> list[np.random.Generator]:
+        """Independent generators, as in `ensemble`: training set, standard and other tests."""
+        return np.random.default_rng(self.seed).spawn(4)
+
+    @property
+    def checkpoints(self) -> npt.NDArray[np.int64]:
+        """Steps that are recorded, log-spaced; shape (k,)."""
+        grid = np.geomspace(1, self.steps, 1 + int(np.ceil(self.per_decade * np.log10(self.steps))))
+        return np.unique(np.round(grid).astype(np.int64))
+
+    @property
+    def memory(self) -> int:
+        """Bytes that a run needs: the training set once, sums of Hessians, and the libraries."""
+        points = (self.n_pos + self.n_neg) * (self.d + 1) * 8
+        return int(1.02 * points) + _SUMS * (self.d + 1) ** 2 * 8 + _LIBRARIES
+
+    @property
+    def disk(self) -> int:
+        """Bytes of disk that a run needs, its state included."""
+        return 4 * len(self.checkpoints) * (self.d + 8) * 8 + 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Recipe):
+    """Descent walked step by step: the exact weights, as a reference."""
+
+    per_decade: int = 20
+
+    def columns(self) -> dict[str, Column]:
+        """Return step, weights and bias."""
+        weights = {f"w{i + 1}": Column("number", f"weight {i + 1}") for i in range(self.d)}
+        return {"step": _STEP} | weights | {"b": Column("number", "bias")}
+
+    def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
+        """Walk every step."""
+        run = gradient_descent(
+            self.train(), self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
+            progress=progress, state=work and work / "descent.npz",
+        )  # fmt: skip
+        table = pd.DataFrame(np.c_[run.w, run.b], columns=list(self.columns())[1:])
+        table.insert(0, "step", run.steps)
+        return Result(table, run.gradient_evaluations, 0, 0.0, peak_memory())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Recipe):
+    """Descent by `fast_forward`, measured on large test sets that are never whole in memory.
+
+    Attributes
+    ----------
+    alpha : float
+        Of the concentrated test.
+    rtol : float
+        Of the fast-forward.
+    n_test, n_attacked : int
+        Points of the standard and of the concentrated test, and of the standard test under attack.
+    epsilons : tuple of float
+        Radii of the l_inf ball, in which the exact worst case is taken, without clipping.
+    test_rows : int
+        Points that are sampled at once, with a generator of their own.
+    """
+
+    alpha: float = 10.0
+    rtol: float = 1e-4
+    n_test: int = 1_000_000
+    n_attacked: int = 100_000
+    epsilons: tuple[float, ...] = (1.0, 0.1, 0.01)
+    test_rows: int = 4_000
+
+    def columns(self) -> dict[str, Column]:
+        """Return where the hyperplane is, and how good."""
+        tests = {
+            "standard": f"{self.n_test} points of the standard distribution",
+            "concentrated": f"{self.n_test} points of the concentrated distribution",
+        }
+        for epsilon in self.epsilons:
+            plain, preserving = _attacks(epsilon)
+            tests[plain] = f"{self.n_attacked} standard points, attacked up to {epsilon:g} (l_inf)"
+            tests[preserving] = f"{tests[plain]}, labels preserved"
+        return {
+            "step": _STEP,
+            "norm": Column("number", "length of the weights w"),
+            "b": Column("number", "bias"),
+            "distance": Column("number", "|b| / ||w||, in units of the points' coordinates"),
+            "angle": Column("number", "angle between w and the true separator's normal, in rad"),
+            "train": Column("number", "accuracy on the training points, from 0 to 1"),
+            "unplanted": Column("number", "accuracy on those of them that were not planted"),
+            **{name: Column("number", f"accuracy on {what}") for name, what in tests.items()},
+            "error_estimate": Column("number", "bound on the error of (w, b) / its length"),
+        }
+
+    def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
+        """Fast-forward, and measure; the training set is gone before the tests are sampled."""
+        run, accuracies, peak = self._descend(work, progress)
+        for name in ("standard", "concentrated", "adversarial"):
+            accuracies |= self._test(name, run, work, progress)
+        known = {"step": run.steps, **accuracies}
+        table = pd.DataFrame(
+            {name: known.get(name, getattr(run, name, None)) for name in self.columns()}
+        )
+        return Result(
+            table, run.gradient_evaluations, run.hessian_evaluations,
+            float(run.error_estimate.max()), max(peak, peak_memory()),
+        )  # fmt: skip
+
+    def _descend(
+        self, work: Path | None, progress: bool
+    ) -> tuple[Trajectory, dict[str, FloatArray], int]:
+        """Trajectory, accuracies on the training points, and peak memory so far."""
+        file = State(work and work / "run.npz", fingerprint(**asdict(self)))
+        kept: dict[str, Any] | None = file.read()
+        if kept:
+            kept = {name: each if each.ndim else int(each) for name, each in kept.items()}
+            accuracies, peak = {name: kept.pop(name) for name in _TRAIN}, kept.pop("peak")
+            return Trajectory(**kept), accuracies, peak
+        data = self.train()
+        run = fast_forward(
+            data, self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
+            rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
+        )  # fmt: skip
+        accuracies, peak = self._train_accuracies(run, data), peak_memory()
+        arrays = {field.name: getattr(run, field.name) for field in fields(run)}
+        file.write(arrays | accuracies | {"peak": peak}, last=True)
+        return run, accuracies, peak
+
+    def _train_accuracies(self, run: Trajectory, data: Dataset) -> dict[str, FloatArray]:
+        """Accuracies on all training points and on the unplanted ones; planted ones come first."""
+        starts = (0, self.sv_pos, self.n_pos, self.n_pos + self.sv_neg, data.n)
+        right = np.zeros((4, len(run.steps)))
+        for i, (start, stop) in enumerate(itertools.pairwise(starts)):
+            if stop > start:
+                rows = slice(start, stop)  # views, no copies
+                part = Dataset(data.X[rows], data.y[rows], data.gamma)
+                right[i] = np.rint(accuracy(run, part) * part.n)
+        planted = self.sv_pos + self.sv_neg
+        shares = right.sum(axis=0) / data.n, right[1::2].sum(axis=0) / (data.n - planted)
+        return dict(zip(_TRAIN, shares, strict=True))
+
+    def _test(
+        self, name: str, run: Trajectory, work: Path | None, progress: bool
+    ) -> dict[str, FloatArray]:
+        """Accuracies on one of the test sets, chunk by chunk."""
+        n = self.n_attacked if name == "adversarial" else self.n_test
+        sample = partial(sample_standard, d=self.d, gamma=self.gamma)
+        if name == "concentrated":
+            sample = partial(sample_concentrated, d=self.d, gamma=self.gamma, alpha=self.alpha)
+        measures: dict[str, Callable[[Trajectory, Dataset], FloatArray]] = {name: accuracy}
+        if name == "adversarial":
+            measures = {
+                label: partial(adversarial_accuracy, epsilon=epsilon, preserve_label=kept)
+                for epsilon in self.epsilons
+                for label, kept in zip(_attacks(epsilon), (False, True), strict=True)
+            }
+        sizes = [min(self.test_rows, n - start) for start in range(0, n, self.test_rows)]
+        stream = self.streams[{"standard": 1, "concentrated": 2, "adversarial": 3}[name]]
+        seeds = stream.spawn(len(sizes))
+
+        def count(i: int) -> npt.NDArray[np.int64]:
+            data = sample(sizes[i] - sizes[i] // 2, sizes[i] // 2, seed=seeds[i])
+            shares = np.array([measure(run, data) for measure in measures.values()])
+            right: npt.NDArray[np.int64] = np.rint(shares * sizes[i]).astype(np.int64)
+            return right
+
+        file = State(
+            work and work / f"{name}.npz", fingerprint(**asdict(self), test=name, w=run.w, b=run.b)
+        )
+        kept: dict[str, Any] = file.read() or {"done": 0, "right": 0}
+        done, right = int(kept["done"]), kept["right"]
+        bar = tqdm(total=n, initial=sum(sizes[:done]), desc=name, unit="point", unit_scale=True,
+                   disable=not progress)  # fmt: skip
+        workers = Parallel(joblib.cpu_count(), prefer="threads", return_as="generator")
+        with bar, one_blas_thread():
+            counts = workers(delayed(count)(i) for i in range(done, len(sizes)))
+            for i, one in enumerate(counts, done):
+                right = right + one
+                bar.update(sizes[i])
+                file.write({"done": i + 1, "right": right}, last=i == len(sizes) - 1)
+        return dict(zip(measures, right / n, strict=True))
+
+
+def _attacks(epsilon: float) -> tuple[str, str]:
+    return f"adversarial_{epsilon:g}", f"label_preserving_{epsilon:g}"
+
+
+def peak_memory() -> int:
+    """Most memory that this process has held so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+_TRAIN = ("train", "unplanted")
+_STEP = Column("integer", "updates of (w, b), from w = 0 and b = 0")
+
+_PAPER = Experiment(
+    title="d = 1024, a million points, nothing planted, as the paper's text has it",
+    d=1024, n_pos=500_000, n_neg=500_000,
+)  # fmt: skip
+_PLANTED = replace(
+    _PAPER, title="d = 1024, a million points, planted in the ratio of S(350, 250)",
+    sv_pos=175_000, sv_neg=125_000,
+)  # fmt: skip
+_SMALL: dict[str, Any] = {
+    "d": 64, "n_pos": 10_000, "n_neg": 10_000, "n_test": 20_000, "n_attacked": 4_000,
+}  # fmt: skip
+_WALKED = Trace(
+    title="d = 2, walked step by step, S(350, 250)",
+    d=2, n_pos=1000, n_neg=1000, sv_pos=350, sv_neg=250,
+)  # fmt: skip
+
+RECIPES: dict[str, Recipe] = {
+    "d1024-unplanted": _PAPER,
+    "d1024-planted": _PLANTED,
+    "d1024-unplanted-no-bias": replace(_PAPER, title=f"{_PAPER.title}; no bias", bias=False),
+    "d1024-planted-no-bias": replace(_PLANTED, title=f"{_PLANTED.title}; no bias", bias=False),
+    "exact-350-250": _WALKED,
+    "exact-350-350": replace(_WALKED, title="d = 2, walked step by step, S(350, 350)", sv_neg=350),
+    # In seconds: for a try, for the tests, and live in chapter 8
+    "d64-unplanted": replace(_PAPER, title="d1024-unplanted, smaller", **_SMALL),
+    "d64-planted": replace(
+        _PLANTED, title="d1024-planted, smaller", sv_pos=3_500, sv_neg=2_500, **_SMALL
+    ),
+}

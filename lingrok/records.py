@@ -1,0 +1,346 @@
+"""Recorded long runs: make them, check them, use them (python -m lingrok list | record | verify).
+
+A record is the table of a recipe, as a CSV file in the data directory. The manifest beside it, a
+Frictionless Data Package, holds for each record its checksum, what its columns mean, and how it was
+made. Nothing reads a record but `load`, which compares the checksum first.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import scipy
+
+from . import _state, report
+from .recipes import RECIPES, Column, Experiment, Recipe
+
+DATA = Path(__file__).parent.parent / "data"
+MANIFEST = "datapackage.json"
+_WORK = ".work"  # where stopped runs keep their state, not a part of the records
+_DIGITS = 8  # of numbers that no other run is compared with bit for bit
+_GIGA = 1e9
+
+Resource = dict[str, Any]
+
+
+class RecordError(RuntimeError):
+    """A record, its manifest or its recipe is not as it must be."""
+
+
+def load(name: str, directory: str | os.PathLike[str] = DATA) -> pd.DataFrame:
+    """Return the table of a record, its checksum verified.
+
+    The manifest's entry, with the recipe and what it took, is in the table's `attrs`.
+
+    Raises
+    ------
+    RecordError
+        For a record that is not there or differs from its manifest.
+    """
+    resource = read_manifest(Path(directory)).get(name)
+    if resource is None:
+        raise RecordError(f"{name} is not recorded in {Path(directory) / MANIFEST}")
+    table = pd.read_csv(BytesIO(_content(Path(directory), resource)))
+    table.attrs = dict[Any, Any](resource)
+    return table
+
+
+def verify(directory: str | os.PathLike[str] = DATA) -> list[str]:
+    """Compare every record with its checksum; return the names.
+
+    Raises
+    ------
+    RecordError
+        Naming every file that differs, is missing or is in no manifest.
+    """
+    directory = Path(directory)
+    resources, broken = read_manifest(directory), []
+    if not resources:
+        raise RecordError(f"{directory / MANIFEST} is missing or lists no record")
+    for resource in resources.values():
+        try:
+            _content(directory, resource)
+        except RecordError as error:
+            broken.append(str(error))
+    listed = {resource["path"] for resource in resources.values()}
+    stray = sorted(path for path in directory.glob("*.csv") if path.name not in listed)
+    broken += [f"{path} is in no manifest" for path in stray]
+    if broken:
+        raise RecordError("\n".join(broken))
+    return list(resources)
+
+
+def record(
+    name: str,
+    *,
+    directory: str | os.PathLike[str] = DATA,
+    force: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Run a recipe and record it; return the file.
+
+    A run that was stopped at any moment goes on from its last state, under `directory`.
+
+    Parameters
+    ----------
+    name : str
+        In `RECIPES`.
+    force : bool
+        Overwrite a record that is there already.
+    progress : bool
+        Say on standard error what is needed, and show bars.
+
+    Raises
+    ------
+    RecordError
+        For an unknown name, a record that is there already, a wrong manifest, and too little memory
+        or disk.
+    ValueError
+        For the state of a stopped run that is damaged or belongs to another recipe.
+    """
+    recipe, directory = RECIPES.get(name), Path(directory)
+    if recipe is None:
+        raise RecordError(f"{name!r} is no recipe; there are {', '.join(RECIPES)}")
+    file, work = directory / f"{name}.csv", directory / _WORK / name
+    known = name in read_manifest(directory)
+    if file.exists() and (known or not work.exists()) and not force:
+        raise RecordError(f"{file} is there already; --force makes it again")
+    _check_room(name, recipe, directory, progress)
+    work.mkdir(parents=True, exist_ok=True)
+    clock = _Clock(work)
+    result = recipe.run(work=work, progress=progress)
+    digits = f"%.{_DIGITS}g" if isinstance(recipe, Experiment) else None
+    table = result.table.to_csv(index=False, lineterminator="\n", float_format=digits).encode()
+    parameters = asdict(recipe)
+    entry = _entry(
+        file, table, title=parameters.pop("title"), columns=recipe.columns(), key=["step"],
+        recipe={
+            "command": f"python -m lingrok record {name}",
+            "parameters": parameters,
+            "seconds": round(clock.seconds, 1),
+            "attempts": clock.attempts,
+            "peak_memory": result.peak_memory,
+            "gradient_evaluations": result.gradient_evaluations,
+            "hessian_evaluations": result.hessian_evaluations,
+            "largest_error_estimate": result.error_estimate,
+        },
+    )  # fmt: skip
+    # The manifest once more: another record may have been made since. Both files are on the disk
+    # before one is moved into place.
+    _state.write(work / MANIFEST, _manifest(read_manifest(directory) | {name: entry}))
+    _state.write(work / file.name, table)
+    (work / file.name).replace(file)
+    (work / MANIFEST).replace(directory / MANIFEST)
+    shutil.rmtree(work)
+    return file
+
+
+def enter(
+    path: Path,
+    *,
+    title: str,
+    columns: Mapping[str, Column],
+    key: Sequence[str],
+    recipe: Mapping[str, Any],
+) -> None:
+    """Enter a table that another program made into the manifest beside it.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file.
+    title : str
+    columns : mapping from str to Column
+        What each column holds.
+    key : sequence of str
+        Columns that together tell a row from all others.
+    recipe : mapping
+        With the `command` and the `seconds` that made it, and what else there is to say.
+    """
+    entry = _entry(path, path.read_bytes(), title=title, columns=columns, key=key, recipe=recipe)
+    resources = read_manifest(path.parent) | {path.stem: entry}
+    _state.write(path.with_name(MANIFEST), _manifest(resources))
+
+
+def read_manifest(directory: Path) -> dict[str, Resource]:
+    """Return the manifest's entries by name; none where there is no manifest.
+
+    Raises
+    ------
+    RecordError
+        For a manifest that is damaged or lacks what a record needs.
+    """
+    path = directory / MANIFEST
+    if not path.exists():
+        return {}
+    try:
+        listed = json.loads(path.read_bytes())["resources"]
+        resources = {one["name"]: one for one in listed}
+        for one in resources.values():
+            sizes = one["bytes"], one["recipe"]["seconds"]
+            well = Path(one["path"]).name == one["path"] and one["hash"].startswith("sha256:")
+            if not well or not all(isinstance(size, int | float) for size in sizes):
+                raise ValueError(f"the entry of {one['name']} is wrong")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path} is no manifest of records: {error!r}") from None
+    return resources
+
+
+def listing(directory: str | os.PathLike[str] = DATA) -> str:
+    """Return a line for each recipe: whether it is recorded, and what that took."""
+    resources, lines = read_manifest(Path(directory)), []
+    for name, recipe in RECIPES.items():
+        made = "not recorded"
+        if name in resources:
+            made = f"{resources[name]['bytes']:,} bytes, made in {took(resources[name])}"
+        lines.append(f"{name:<25}{made:<40}{recipe.title}")
+    return "\n".join(lines)
+
+
+def took(resource: Mapping[Any, Any]) -> str:
+    """Return the time that a record took, in words."""
+    seconds = resource["recipe"]["seconds"]
+    if seconds < 100:
+        return f"{report.number(seconds)} seconds"
+    return f"{report.number(seconds / 60)} minutes"
+
+
+def provenance(table: pd.DataFrame) -> str:
+    """Return a line that says how a record was made."""
+    made, sha = table.attrs["recipe"], table.attrs["hash"].removeprefix("sha256:")
+    counts = [f"{made['gradient_evaluations']:,} gradients"]
+    if made["hessian_evaluations"]:
+        counts.append(f"{made['hessian_evaluations']} Hessians")
+    return (
+        f"{made['command']} took {took(table.attrs)} on {made['machine']}, "
+        f"{' and '.join(counts)}, {report.number(made['peak_memory'] / _GIGA)} GB of memory; "
+        f"data/{table.attrs['path']}, SHA-256 {sha[:12]}…"
+    )
+
+
+class _Clock:
+    """Time that a run has taken, whatever stopped it in between.
+
+    An attempt that was stopped has lasted until it wrote a state for the last time.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self.path = work / "clock.json"
+        before, began, self.attempts = 0.0, None, 0
+        if self.path.exists():
+            try:
+                before, began, self.attempts = json.loads(self.path.read_bytes())
+            except ValueError:
+                raise ValueError(f"{self.path} is damaged: remove {work} to start anew") from None
+        if began is not None:
+            ended = [path.stat().st_mtime for path in work.glob("*.npz")]
+            before += max([0.0, *(end - began for end in ended)])
+        self.before, self.began = before, time.time()
+        self.attempts += 1
+        _state.write(self.path, json.dumps([before, self.began, self.attempts]).encode())
+
+    @property
+    def seconds(self) -> float:
+        """Of all attempts so far."""
+        return self.before + time.time() - self.began
+
+
+def _content(directory: Path, resource: Resource) -> bytes:
+    """Read a record's file, if it is what the manifest says."""
+    path: Path = directory / resource["path"]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) != resource["bytes"]:
+        raise RecordError(
+            f"{path} is damaged: {len(content)} bytes, where its manifest has {resource['bytes']}"
+        )
+    if _hash(content) != resource["hash"]:
+        raise RecordError(f"{path} is damaged: its checksum is not the one of its manifest")
+    return content
+
+
+def _hash(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _check_room(name: str, recipe: Recipe, directory: Path, progress: bool) -> None:
+    """Refuse a run that memory or disk have no room for."""
+    place = next(path for path in (directory, *directory.resolve().parents) if path.exists())
+    room = {
+        "memory": (recipe.memory, psutil.virtual_memory().available),
+        "disk": (recipe.disk, shutil.disk_usage(place).free),
+    }
+    if progress:
+        needs = " and ".join(f"{need / _GIGA:.2g} GB of {what}" for what, (need, _) in room.items())
+        print(f"{name} needs {needs}", file=sys.stderr)
+    for what, (need, free) in room.items():
+        if free < need:
+            raise RecordError(
+                f"{name} needs {need / _GIGA:.2g} GB of {what}, and {free / _GIGA:.2g} GB are free"
+            )
+
+
+def _entry(
+    path: Path,
+    content: bytes,
+    *,
+    title: str,
+    columns: Mapping[str, Column],
+    key: Sequence[str],
+    recipe: Mapping[str, Any],
+) -> Resource:
+    """Return a record's entry in the manifest."""
+    return {
+        "profile": "tabular-data-resource",
+        "name": path.stem,
+        "title": title,
+        "path": path.name,
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "bytes": len(content),
+        "hash": _hash(content),
+        "schema": {
+            "fields": [
+                {"name": column, "type": what.kind, "description": what.description}
+                for column, what in columns.items()
+            ],
+            "primaryKey": list(key),
+        },
+        "recipe": {
+            **recipe,
+            "versions": {
+                "python": platform.python_version(), "numpy": np.__version__,
+                "scipy": scipy.__version__,
+            },
+            "machine": f"{os.cpu_count()} cores ({platform.machine()})",
+        },
+    }  # fmt: skip
+
+
+def _manifest(resources: Mapping[str, Resource]) -> bytes:
+    package = {
+        "profile": "tabular-data-package",
+        "name": "lingrok-records",
+        "title": "Long runs of gradient descent on logistic regression",
+        "description": "Each recipe: seconds of wall time over all attempts, peak_memory in bytes.",
+        "licenses": [
+            {"name": "MIT", "path": "https://opensource.org/license/mit", "title": "MIT License"}
+        ],
+        "resources": [resources[name] for name in sorted(resources)],
+    }
+    return (json.dumps(package, indent=1, ensure_ascii=False) + "\n").encode()
