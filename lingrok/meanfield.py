@@ -119,6 +119,7 @@ def mean_field(
     gamma: float = 1e-3,
     lr: float = 1e-2,
     bias: bool = True,
+    crowding: bool = True,
     checkpoints: npt.ArrayLike | None = None,
 ) -> MeanField:
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
@@ -129,6 +130,9 @@ def mean_field(
         As in `sample_standard`.
     steps, lr, bias, checkpoints
         As in `gradient_descent`; `lr` is the rate for the mean of the losses.
+    crowding : bool
+        Whether margins feel the lateral part, |v| and r above. Without, the theory is that of many
+        points a dimension.
 
     Raises
     ------
@@ -145,8 +149,9 @@ def mean_field(
     sv_neg = _checks.count("sv_neg", sv_neg, 0, sizes[1])
     d, gamma = _space(d, gamma)
     lr = _checks.positive("lr", lr)
-    _checks.one_of("bias", bias, (True, False))
-    system = _System(sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias)
+    for name, choice in (("bias", bias), ("crowding", crowding)):
+        _checks.one_of(name, choice, (True, False))
+    system = _System(sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding)
     steps, recorded = plan(steps, checkpoints)
     end = float(np.log1p(steps))
     solution = solve_ivp(
@@ -173,7 +178,7 @@ class _System:
 
     def __init__(
         self, sizes: tuple[int, int], planted: tuple[int, int], *, d: int, gamma: float, lr: float,
-        bias: bool,
+        bias: bool, crowding: bool = True,
     ) -> None:  # fmt: skip
         n = sum(sizes)
         u, density = projections(d, gamma)
@@ -184,6 +189,7 @@ class _System:
         rest = np.subtract(sizes, planted)
         self.share = np.vstack([planted, np.outer(density, rest)]).ravel() / n
         self.variance = lateral_variance(self.u, d)
+        self.felt = self.variance * crowding  # by margins
         self.sides = np.vstack([self.u, self.y * bias])  # what a point moves: a and b
         self.bulk = [self.y == y for y in (1, -1)]
         for rows in self.bulk:
@@ -200,8 +206,8 @@ class _System:
         a, b, square, theta = state
         near = slice(int(np.searchsorted(self.u, (_NEGLIGIBLE + abs(b)) / max(a, 1e-300))) or 2)
         x = a * self.u[near] + b * self.y[near]
-        x = x + np.sqrt(max(square, 0)) * _XI[:, None] * np.sqrt(self.variance[near])
-        r = self.load * max(theta, 0) * self.variance[near]
+        x = x + np.sqrt(max(square, 0)) * _XI[:, None] * np.sqrt(self.felt[near])
+        r = self.load * max(theta, 0) * self.felt[near]
         # From here Newton's iteration for z = x + r s comes to the root from one side
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
@@ -230,16 +236,16 @@ class _System:
     def jacobian(self, log_time: float, state: FloatArray) -> FloatArray:
         """Differentiate `derivative`; by |v|^2 with Stein's lemma, which needs no division."""
         near, s, slope, hold = self.points(state)
-        share, variance, theta = self.share[near], self.variance[near], state[3]
-        r_theta = self.load * variance
-        lateral = share * variance
+        share, felt, theta = self.share[near], self.felt[near], state[3]
+        r_theta = self.load * felt
+        lateral = share * self.variance[near]
 
         def by_state(first: FloatArray, second: FloatArray, own: FloatArray) -> FloatArray:
             """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dtheta."""
             x = _XI_WEIGHT @ first
             return np.array([
                 -self.u[near] * x, -self.y[near] * x,
-                0.5 * variance * (_XI_WEIGHT @ second),
+                0.5 * felt * (_XI_WEIGHT @ second),
                 -r_theta * (_XI_WEIGHT @ own),
             ])  # fmt: skip
 

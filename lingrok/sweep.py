@@ -192,6 +192,8 @@ def _text(value: Any) -> str:
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     number = float(value)
+    if not np.isfinite(number):  # as table schemas spell them
+        return "NaN" if np.isnan(number) else "INF" if number > 0 else "-INF"
     return str(int(value)) if number.is_integer() and abs(number) < 2**53 else repr(number)
 
 

@@ -80,10 +80,11 @@ def test_projections_are_those_of_the_samples():
 # The equations
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("bias", "crowding"), [(True, True), (False, True), (True, False)])
 @pytest.mark.parametrize("state", [(0.5, 0.1, 1e-3, 0.4), (60.0, 0.3, 0.08, 12.0)])
-def test_jacobian_is_the_derivative(state, bias):
-    system = _System((1000, 900), (500, 300), d=128, gamma=1e-2, lr=0.1, bias=bias)
+def test_jacobian_is_the_derivative(state, bias, crowding):
+    setting = {"d": 128, "gamma": 1e-2, "lr": 0.1, "bias": bias, "crowding": crowding}
+    system = _System((1000, 900), (500, 300), **setting)
     state = np.array(state)
     expected = np.array([
         (system.derivative(2.0, state + step) - system.derivative(2.0, state - step)) / (2 * size)
@@ -133,6 +134,15 @@ def test_without_bias_there_is_none():
     assert not field.b.any()
     assert not field.b_sd.any()
     assert np.all(np.diff(predicted_accuracy(field)[60:]) > 0)
+
+
+def test_crowding_is_what_is_new_where_points_are_few():
+    crowded = {"n_pos": 200, "n_neg": 200, "sv_pos": 100, "sv_neg": 60, "gamma": 1e-2, "d": 32}
+    roomy = crowded | {"n_pos": 20_000, "n_neg": 20_000, "sv_pos": 10_000, "sv_neg": 6000}
+    for setting, least, most in ((crowded, 0.1, 0.6), (roomy, 0, 0.01)):
+        felt, left_out = (mean_field(steps=1e8, **setting, crowding=on) for on in (True, False))
+        change = felt.b[-1] / left_out.b[-1] - 1
+        assert least <= change <= most
 
 
 def test_checkpoints_are_those_of_descent():
@@ -367,6 +377,7 @@ SETTING = {"n_pos": 10, "n_neg": 10, "steps": 100, "sv_pos": 5, "sv_neg": 5}
         ({"gamma": 20.0}, "gamma", "20.0"),
         ({"lr": -0.1}, "lr", "-0.1"),
         ({"bias": "yes"}, "bias", "'yes'"),
+        ({"crowding": 2}, "crowding", "2"),
         ({"steps": 0}, "steps", "0"),
         ({"checkpoints": [3, 3]}, "checkpoints", "3 followed by 3"),
     ],

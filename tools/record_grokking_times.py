@@ -1,29 +1,30 @@
-"""Make data/07-bounds.csv, or go on with it: some ten minutes on two cores.
+"""Make data/grokking-times.csv, or go on with it: some five minutes on two cores.
 
-    python tools/record_bounds.py [JOBS]
+    python tools/record_grokking_times.py [JOBS]
 
 The runs behind chapter 7 that are too many to be made while the book is built: a wide design over
 all parameters, and lines and corners of it. Chapter 7 makes some of them again and compares.
 """
 
 import sys
-from pathlib import Path
+import time
 from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
-from lingrok.predictions import quadrature_time
+from lingrok import quadrature_time, records
+from lingrok.recipes import Column
 from lingrok.sweep import measured_times, sweep
 
-RECORD = Path(__file__).parent.parent / "data" / "07-bounds.csv"
+RECORD = records.DATA / "grokking-times.csv"
 DIMENSIONS = (2, 2, 3, 4, 8, 16, 32, 64, 128, 256)
 ALPHAS = (2.0, 5.0, 10.0, 30.0)
 
 
 def run(family: str, **arguments: Any) -> dict[str, float]:  # noqa: ARG001 - a label of the record
     """Measure, to digits that are there on any machine."""
-    return {name: float(f"{value:.8g}") for name, value in measured_times(**arguments).items()}
+    return {name: float(f"{value:.6g}") for name, value in measured_times(**arguments).items()}
 
 
 def setting(family: str, **given: Any) -> dict[str, Any]:
@@ -86,10 +87,52 @@ def crowded() -> list[dict[str, Any]]:
     ]
 
 
+def described(name: str) -> Column:
+    """Say what a column holds."""
+    what, _, eps = name.partition(" ")
+    return {
+        "family": Column("string", "part of the design: wide, a line or a corner"),
+        "n_pos": Column("integer", "points of class +1, planted ones included"),
+        "n_neg": Column("integer", "points of class -1, planted ones included"),
+        "sv_pos": Column("integer", "points of class +1 planted on the margin"),
+        "sv_neg": Column("integer", "points of class -1 planted on the margin"),
+        "d": Column("integer", "dimensions"),
+        "gamma": Column("number", "full width of the margin"),
+        "lr": Column("number", "learning rate, for the mean of the losses"),
+        "alpha": Column("number", "outer edge of the test's shell, in gamma"),
+        "steps": Column("integer", "length of the run"),
+        "seed": Column("integer", "seed of the points"),
+        "distance": Column(
+            "number", f"step from which on |b| / ||w|| is below theorem 4.6's level, eps {eps}"
+        ),
+        "accuracy": Column(
+            "number", f"step from which on the concentrated accuracy is above 1 - {eps}"
+        ),
+        "train": Column("number", f"T_tr of definition 3.4, in steps, eps {eps}"),
+        "test": Column("number", f"T_te of definition 3.4, concentrated test, in steps, eps {eps}"),
+        "rho": Column("number", "largest ||w(t) - w_hat log t|| in the run"),
+        "at": Column("number", f"concentrated accuracy at step {eps}; NaN beyond the run"),
+    }[what]
+
+
 def main(jobs: int = 2) -> None:
     RECORD.parent.mkdir(exist_ok=True)
+    start, parts = time.perf_counter(), []
     for settings, seeds in ((wide(), 20), (lines(), 10), (few(), 24), (crowded(), 12)):
-        sweep(run, settings, range(seeds), store=RECORD, jobs=jobs, progress=True)
+        parts.append(sweep(run, settings, range(seeds), store=RECORD, jobs=jobs, progress=True))
+    # In an order that does not depend on which run was done first
+    header, *lines_ = RECORD.read_text(encoding="utf-8").splitlines()
+    RECORD.write_text("\n".join([header, *sorted(lines_), ""]), encoding="utf-8", newline="")
+    columns = list(parts[0])
+    records.enter(
+        RECORD, title="Grokking times over all parameters, a row a run",
+        columns={name: described(name) for name in columns},
+        key=columns[: columns.index("seed") + 1],
+        recipe={
+            "command": "python tools/record_grokking_times.py",
+            "seconds": round(time.perf_counter() - start, 1),
+        },
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
