@@ -22,6 +22,7 @@ from .predictions import (
     predicted_grokking_time,
     quadrature_time,
 )
+from .sweep import sweep
 from .theory import ResidualLimit, bias_curve, bias_limit, grokking_bounds, residual_limit
 
 __version__ = "0.1.0"
@@ -63,5 +64,6 @@ __all__ = [
     "residual_limit",
     "sample_concentrated",
     "sample_standard",
+    "sweep",
     "worst_case",
 ]

@@ -5,11 +5,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
+from ._checks import FloatArray
 from .comparison import Slope
 from .ensemble import Ensemble
 from .figures import COLOURS, _figure
@@ -54,7 +56,7 @@ def versus(times: pd.DataFrame) -> Figure:
         )  # fmt: skip
         below.scatter(part["measured"], ratio, zorder=3, **look)
     above.set(xscale="log", yscale="log", ylabel="predicted step", xlim=ends)
-    above.legend(loc="center right", fontsize=9)
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     below.set(
         xscale="log", xlabel="measured step, median over seeds", xlim=ends, ylim=(0.75, 1.33),
         ylabel="mean field / measured",
@@ -91,6 +93,8 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
         order = np.argsort(x)
         _predicted(axis, x[order], runs[law].to_numpy()[order], label="quadrature law")
         axis.set(xscale="log", yscale="log", xlabel=name, title=f"exponent {fit}")
+        if x.max() < 30 * x.min():
+            _ticks(axis, np.unique(x))
     axes[0].set_ylabel("step")
     axes[0].legend()
     return figure
@@ -98,30 +102,33 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
 
 @_figure
 def limits(
-    few: Sequence[tuple[int, np.ndarray, Any]],
-    crowded: Sequence[tuple[float, np.ndarray, Any, float]],
+    few: pd.DataFrame,
+    few_runs: Sequence[FloatArray],
+    crowded: pd.DataFrame,
+    crowded_runs: Sequence[FloatArray],
+    roomy: pd.DataFrame,
 ) -> Figure:
-    """Where the theory ends: few support vectors in all (left), and few of them a dimension."""
+    """Where the theory ends: few support vectors in all (left), and few of them a dimension.
+
+    Rows of `compare`, the times of the runs behind them, and the rows without crowding.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.7))
-    for axis, rows in ((left, few), (right, crowded)):
-        x = np.array([row[0] for row in rows])
-        for at, measured, *_ in rows:
-            kept = measured[np.isfinite(measured)]
-            axis.scatter(np.full(len(kept), at), kept, s=12, color=_RUN, alpha=0.5, lw=0,
-                         label="runs" if at == x[0] else None)  # fmt: skip
-        low, middle, high = np.array([[p.low, p.median, p.high] for _, _, p, *_ in rows]).T
-        _predicted(axis, x, middle)
-        axis.fill_between(x, low, high, color="black", alpha=0.12, lw=0, label="its 80 %")
+    for axis, rows, runs in ((left, few, few_runs), (right, crowded, crowded_runs)):
+        x = (rows["planted"] / (rows["d"] if axis is right else 1)).to_numpy()
+        at = np.repeat(x, [len(times) for times in runs])
+        axis.scatter(at, np.concatenate(runs), s=12, color=_RUN, alpha=0.5, lw=0, label="runs")
+        _predicted(axis, x, rows["predicted"])
+        axis.fill_between(
+            x, rows["low"], rows["high"], color="black", alpha=0.12, lw=0, label="its 80 %"
+        )
         axis.set(xscale="log", yscale="log")
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_xticks(x)
-        axis.xaxis.set_major_formatter(ScalarFormatter())
+        _ticks(axis, x)
     right.plot(
-        [row[0] for row in crowded], [row[3] for row in crowded], color="#0072B2", lw=1.2,
+        roomy["planted"] / roomy["d"], roomy["predicted"], color="#0072B2", lw=1.2,
         ls=(0, (1, 1)), label="without crowding",
     )  # fmt: skip
-    left.set(xlabel="support vectors, d = 2", ylabel="step", title="99 %, by distance")
-    right.set(xlabel="support vectors a dimension, d = 64", title="95 % of the test, by accuracy")
+    left.set(xlabel="support vectors, d = 2", ylabel="step", title="$T_{te}(0)$, by distance")
+    right.set(xlabel="support vectors a dimension, d = 64", title="$T_{te}(0.05)$, by accuracy")
     left.legend(fontsize=9)
     right.legend(fontsize=9)
     return figure
@@ -140,10 +147,17 @@ def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     left.axhspan(runs.gamma / 2, runs.alpha * runs.gamma, color=_RUN, alpha=0.2, lw=0)
     left.set(yscale="log", ylim=(1e-5, 1), title=f"{title}: distance |b| / ||w||")
     right.set(ylim=(0.48, 1.02), title="concentrated accuracy")
-    right.legend(loc="upper left")
+    right.legend(loc="lower right")
     for axis in (left, right):
         axis.set(xscale="log", xlabel="step", xlim=(1, runs.steps[-1]))
     return figure
+
+
+def _ticks(axis: Axes, x: npt.ArrayLike) -> None:
+    """Label the points themselves, where there are less than two decades of them."""
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xticks(x)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
 
 
 def _predicted(axis: Axes, x: Any, y: Any, *, label: str = "mean field") -> None:

@@ -118,7 +118,7 @@ def described(name: str) -> Column:
 def main(jobs: int = 2) -> None:
     RECORD.parent.mkdir(exist_ok=True)
     start, parts = time.perf_counter(), []
-    for settings, seeds in ((wide(), 20), (lines(), 10), (few(), 24), (crowded(), 12)):
+    for settings, seeds in ((wide(), 20), (lines(), 20), (few(), 24), (crowded(), 12)):
         parts.append(sweep(run, settings, range(seeds), store=RECORD, jobs=jobs, progress=True))
     # In an order that does not depend on which run was done first
     header, *lines_ = RECORD.read_text(encoding="utf-8").splitlines()
