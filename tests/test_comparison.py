@@ -65,6 +65,14 @@ def test_a_row_holds_medians_errors_and_predictions(table, compared, by):
     assert row["lower"] < row["formula"] < row["upper"]
 
 
+def test_bounds_with_half_the_bias_fail_where_those_with_all_of_it_hold(table):
+    for excess, inside in ((0.5, [1, 1]), (1.5, [0, 1]), (2.5, [0, 0])):
+        log_time = np.log(table["distance 0"]) - excess * bias_limit(70, 50)
+        times, _ = compare(table.assign(rho=2 / table["gamma"] * log_time))
+        row = times.query("by == 'distance' and eps == 0").iloc[0]
+        assert [row["inside"], row["inside_doubled"]] == inside
+
+
 def test_accuracies_are_means_beside_their_expectation(table, compared):
     row = compared[1].query("step == 1e5 and gamma == 0.02").iloc[0]
     measured = table.loc[5:, "at 1e5"]

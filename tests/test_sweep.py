@@ -26,7 +26,8 @@ def counted(tmp_path):
     def run(seed, scale, name):
         number = len(list(marks.glob(f"{name}-{seed}-*")))
         (marks / f"{name}-{seed}-{number}").touch()
-        return {"third": (seed + scale) / 3, "whole": 7, "never": np.inf, "kind": name * 2}
+        rest = {"whole": 7, "never": np.inf, "none": np.nan, "kind": name * 2}
+        return {"third": (seed + scale) / 3} | rest
 
     run.calls = lambda: sorted(path.name for path in marks.iterdir())
     return run
@@ -34,7 +35,8 @@ def counted(tmp_path):
 
 def test_a_row_for_each_setting_and_seed_in_order(counted):
     table = sweep(counted, SETTINGS, [5, 3])
-    assert list(table.columns) == ["scale", "name", "seed", "third", "whole", "never", "kind"]
+    results = ["third", "whole", "never", "none", "kind"]
+    assert list(table.columns) == ["scale", "name", "seed", *results]
     assert table["name"].tolist() == ["a", "a", "b", "b", "c", "c"]
     assert table["seed"].tolist() == [5, 3] * 3
     assert table["third"].tolist() == [
@@ -42,6 +44,7 @@ def test_a_row_for_each_setting_and_seed_in_order(counted):
     ]
     assert table["whole"].dtype == np.int64
     assert np.isinf(table["never"]).all()
+    assert np.isnan(table["none"]).all()
     assert table["kind"].tolist()[-1] == "cc"
 
 
@@ -57,6 +60,7 @@ def test_a_store_is_read_back_to_the_last_digit_and_nothing_runs_twice(counted, 
     store = tmp_path / "runs.csv"
     first = sweep(counted, SETTINGS, range(3), store=store)
     text = store.read_bytes()
+    assert text.count(b",INF,NaN,") == 9
     again = sweep(counted, SETTINGS, range(3), store=store)
     assert again.equals(first)
     assert store.read_bytes() == text
@@ -138,7 +142,7 @@ def test_a_store_of_another_sweep_is_refused_and_left_alone(counted, tmp_path):
     with pytest.raises(ValueError, match=r"run must return \['third', .* got \['x'\]"):
         sweep(lambda seed, scale, name: {"x": 1}, SETTINGS, [1], store=store)  # noqa: ARG005
     store.write_bytes(text.replace(b",aa\n", b"\n"))
-    with refuses("store", "6 in line 2"):
+    with refuses("store", "7 in line 2"):
         sweep(counted, SETTINGS, [0], store=store)
 
 
