@@ -7,8 +7,9 @@ from importlib.metadata import version
 import attack
 import descent
 import records
+import theory
 
-MODULES = (descent, attack, records)
+MODULES = (descent, attack, records, theory)
 
 
 def main() -> None:

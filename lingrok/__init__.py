@@ -7,6 +7,7 @@ from .descent import Trajectory, gradient_descent
 from .ensemble import Ensemble, ensemble
 from .fastforward import FastForwardError, fast_forward
 from .margin import Assumption, MaxMargin, check_assumption, max_margin
+from .meanfield import MeanField, mean_field
 from .measures import (
     GrokkingTime,
     Phases,
@@ -15,6 +16,13 @@ from .measures import (
     grokking_time,
     phases,
 )
+from .predictions import (
+    PredictedTime,
+    predicted_accuracy,
+    predicted_grokking_time,
+    quadrature_time,
+)
+from .sweep import sweep
 from .theory import ResidualLimit, bias_curve, bias_limit, grokking_bounds, residual_limit
 
 __version__ = "0.1.0"
@@ -27,7 +35,9 @@ __all__ = [
     "FastForwardError",
     "GrokkingTime",
     "MaxMargin",
+    "MeanField",
     "Phases",
+    "PredictedTime",
     "ResidualLimit",
     "Trajectory",
     "accuracy",
@@ -44,11 +54,16 @@ __all__ = [
     "grokking_bounds",
     "grokking_time",
     "max_margin",
+    "mean_field",
     "pgd",
     "phases",
+    "predicted_accuracy",
+    "predicted_grokking_time",
     "pull_phases",
+    "quadrature_time",
     "residual_limit",
     "sample_concentrated",
     "sample_standard",
+    "sweep",
     "worst_case",
 ]

@@ -44,7 +44,8 @@ def fingerprint(data: Dataset | None = None, **settings: object) -> str:
     if data is not None:
         rows = np.linspace(0, data.n - 1, min(data.n, _ROWS)).astype(np.int64)
         digest.update(repr((data.X.shape, data.gamma)).encode())
-        digest.update(data.X[rows].tobytes() + data.y[rows].tobytes())
+        for part in (data.X[rows], data.y[rows]):
+            digest.update(np.asarray(part).tobytes())  # rows may come from elsewhere
     return digest.hexdigest()
 
 

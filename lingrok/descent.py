@@ -117,8 +117,12 @@ class Objective:
         self.scale = _checks.positive("lr", lr) / (data.n if reduction == "mean" else 1)
         self.gradients = self.hessians = 0
         self._signed: list[FloatArray] | None = None
+        self._load(data)
+
+    def _load(self, data: Dataset) -> None:
+        """Prepare what each evaluation needs."""
         if data.X.size <= _SMALL:
-            rows = np.c_[data.X, np.ones(data.n)] if bias else data.X
+            rows = np.c_[data.X, np.ones(data.n)] if self.bias else data.X
             # Column-major: both products then run along contiguous columns, twice as fast for few
             self._signed = [
                 np.asfortranarray(rows[part] * data.y[part, None]) for part in self._parts(1)
@@ -234,6 +238,12 @@ class Objective:
         return np.asarray(ssyrk(1.0, rows.T, lower=True), dtype=np.float64)
 
 
+def objective_for(data: Dataset, lr: float, reduction: str, bias: bool) -> Objective:
+    """Choose the objective that can read the data: another one where rows are on other machines."""
+    kind: type[Objective] = getattr(data, "objective", Objective)
+    return kind(data, lr, reduction, bias)
+
+
 @lru_cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(joblib.cpu_count())
@@ -315,7 +325,7 @@ def gradient_descent(
         For steps < 1, lr <= 0, an unknown reduction, checkpoints that are not whole, do not
         increase or lie outside of the run, and the state of another run.
     """
-    objective = Objective(data, lr, reduction, bias)
+    objective = objective_for(data, lr, reduction, bias)
     steps, recorded = plan(steps, checkpoints)
     file = State(state, identity(objective, "exact", steps, recorded))
     thetas = np.empty((len(recorded), objective.size))

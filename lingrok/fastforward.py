@@ -34,7 +34,15 @@ from . import _checks
 from ._checks import FloatArray
 from ._state import Arrays, State
 from .data import Dataset
-from .descent import Objective, Trajectory, identity, one_blas_thread, plan, trajectory
+from .descent import (
+    Objective,
+    Trajectory,
+    identity,
+    objective_for,
+    one_blas_thread,
+    plan,
+    trajectory,
+)
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
@@ -198,7 +206,7 @@ def fast_forward(
         Where lr times the largest curvature is 2 or more (descent then jumps about and follows no
         smooth curve), or the tolerance can't be kept. It names step, estimate and remedy.
     """
-    objective = Objective(data, lr, reduction, bias)
+    objective = objective_for(data, lr, reduction, bias)
     steps, recorded = plan(steps, checkpoints)
     rtol = _checks.positive("rtol", rtol)
     if not 1e-12 <= rtol <= 1e-2:

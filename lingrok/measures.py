@@ -68,9 +68,9 @@ def accuracy(trajectory: Trajectory, data: Dataset) -> FloatArray:
     rows = max(1, _ROWS_AT_ONCE // len(right))
     for start in range(0, data.n, rows):
         part = slice(start, start + rows)
-        scores = data.X[part] @ trajectory.w.T
+        scores = np.asarray(data.X[part]) @ trajectory.w.T  # rows may come from elsewhere
         scores += trajectory.b
-        positive = data.y[part] > 0
+        positive = np.asarray(data.y[part]) > 0
         right += np.count_nonzero(scores[positive] > 0, axis=0)
         right += np.count_nonzero(scores[~positive] < 0, axis=0)
     return right / data.n

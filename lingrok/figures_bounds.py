@@ -1,0 +1,164 @@
+"""The figures of chapter 7, in the look of `figures`: predicted and measured, side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from ._checks import FloatArray
+from .comparison import Slope
+from .ensemble import Ensemble
+from .figures import COLOURS, _figure
+from .meanfield import MeanField
+from .predictions import predicted_accuracy
+
+_RUN, _THEORY = COLOURS["concentrated"], "black"
+_DASHED: Any = (0, (4, 2))
+_DIMENSIONS = (
+    ((1, 4), "#56B4E9", "o", "d = 2 to 4"),
+    ((5, 32), "#009E73", "s", "d = 8 to 32"),
+    ((33, 10**9), "#8A4FA0", "^", "d = 64 to 256"),
+)
+
+
+@_figure
+def versus(times: pd.DataFrame) -> Figure:
+    """Predicted over measured times: formula, bounds and mean field; below, the field's ratio."""
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 7.4), height_ratios=(5, 3))
+    measured = times["measured"].to_numpy()
+    above.vlines(measured, times["lower"], times["upper"], color="#bbbbbb", lw=0.8)
+    for name, marker, label in (
+        ("upper", "_", "theorem 4.6, bounds with the measured B"),
+        ("lower", "_", None),
+        ("formula", "x", "theorem 4.6, closed form"),
+    ):
+        above.scatter(
+            measured, times[name], s=24, marker=marker, color="#333333", lw=1.1, label=label
+        )
+    ends = np.array([measured.min() / 2, measured.max() * 2])
+    above.plot(ends, ends, color="black", lw=0.8)
+    below.axhline(1, color="black", lw=0.8)
+    for (least, most), colour, marker, label in _DIMENSIONS:
+        part = times[times["d"].between(least, most)]
+        look: Any = {"s": 16, "marker": marker, "color": colour, "edgecolors": "black", "lw": 0.3}
+        shown = part["measured"], part["predicted"]
+        above.scatter(*shown, label=f"mean field, {label}", zorder=3, **look)
+        ratio = part["predicted"] / part["measured"]
+        below.errorbar(
+            part["measured"], ratio, yerr=part["error"] * ratio, fmt="none", ecolor="#999999",
+            elinewidth=0.7,
+        )  # fmt: skip
+        below.scatter(part["measured"], ratio, zorder=3, **look)
+    above.set(xscale="log", yscale="log", ylabel="predicted step", xlim=ends)
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    below.set(
+        xscale="log", xlabel="measured step, median over seeds", xlim=ends, ylim=(0.75, 1.33),
+        ylabel="mean field / measured",
+    )  # fmt: skip
+    return figure
+
+
+@_figure
+def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
+    """Concentrated accuracy: mean over seeds with the middle 80 % of them, and as predicted."""
+    figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharey=True)
+    for axis, (title, (runs, field)) in zip(axes.flat, panels.items(), strict=True):
+        low, high = np.quantile(runs.concentrated, (0.1, 0.9), axis=0)
+        axis.fill_between(runs.steps, low, high, color=_RUN, alpha=0.2, lw=0, label="80 % of seeds")
+        mean = runs.concentrated.mean(axis=0)
+        axis.plot(runs.steps, mean, color=_RUN, lw=3, alpha=0.7, label="mean over seeds")
+        _predicted(axis, field.steps, predicted_accuracy(field, alpha=runs.alpha))
+        axis.set(xscale="log", title=title, ylim=(0.48, 1.02), xlim=(1, runs.steps[-1]))
+    for axis in axes[1]:
+        axis.set_xlabel("step")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("concentrated accuracy")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@_figure
+def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str) -> Figure:
+    """Measured times over one parameter each, with the quadrature law and the fitted exponent."""
+    figure, axes = plt.subplots(1, len(lines), figsize=(8, 3.1), sharey=True)
+    for axis, (name, (runs, fit)) in zip(axes, lines.items(), strict=True):
+        x = runs.iloc[:, 0].to_numpy()
+        axis.scatter(x, runs[time], s=22, color=_RUN, alpha=0.6, lw=0, label="runs")
+        order = np.argsort(x)
+        _predicted(axis, x[order], runs[law].to_numpy()[order], label="quadrature law")
+        axis.set(xscale="log", yscale="log", xlabel=name, title=f"exponent {fit}")
+        if x.max() < 30 * x.min():
+            _ticks(axis, np.unique(x))
+    axes[0].set_ylabel("step")
+    axes[0].legend()
+    return figure
+
+
+@_figure
+def limits(
+    few: pd.DataFrame,
+    few_runs: Sequence[FloatArray],
+    crowded: pd.DataFrame,
+    crowded_runs: Sequence[FloatArray],
+    roomy: pd.DataFrame,
+) -> Figure:
+    """Where the theory ends: few support vectors in all (left), and few of them a dimension.
+
+    Rows of `compare`, the times of the runs behind them, and the rows without crowding.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.7))
+    for axis, rows, runs in ((left, few, few_runs), (right, crowded, crowded_runs)):
+        x = (rows["planted"] / (rows["d"] if axis is right else 1)).to_numpy()
+        at = np.repeat(x, [len(times) for times in runs])
+        axis.scatter(at, np.concatenate(runs), s=12, color=_RUN, alpha=0.5, lw=0, label="runs")
+        _predicted(axis, x, rows["predicted"])
+        axis.fill_between(
+            x, rows["low"], rows["high"], color="black", alpha=0.12, lw=0, label="its 80 %"
+        )
+        axis.set(xscale="log", yscale="log")
+        _ticks(axis, x)
+    right.plot(
+        roomy["planted"] / roomy["d"], roomy["predicted"], color="#0072B2", lw=1.2,
+        ls=(0, (1, 1)), label="without crowding",
+    )  # fmt: skip
+    left.set(xlabel="support vectors, d = 2", ylabel="step", title="$T_{te}(0)$, by distance")
+    right.set(xlabel="support vectors a dimension, d = 64", title="$T_{te}(0.05)$, by accuracy")
+    left.legend(fontsize=9)
+    right.legend(fontsize=9)
+    return figure
+
+
+@_figure
+def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
+    """Distance of the hyperplane and concentrated accuracy: runs and the theory that goes along."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.3))
+    for run, accuracy in zip(runs.runs, runs.concentrated, strict=True):
+        left.plot(runs.steps, run.distance, color=_RUN, lw=1, alpha=0.6)
+        right.plot(runs.steps, accuracy, color=_RUN, lw=1, alpha=0.6)
+    right.plot([], [], color=_RUN, lw=1, label="runs")
+    _predicted(left, field.steps, field.distance)
+    _predicted(right, field.steps, predicted_accuracy(field, alpha=runs.alpha))
+    left.axhspan(runs.gamma / 2, runs.alpha * runs.gamma, color=_RUN, alpha=0.2, lw=0)
+    left.set(yscale="log", ylim=(1e-5, 1), title=f"{title}: distance |b| / ||w||")
+    right.set(ylim=(0.48, 1.02), title="concentrated accuracy")
+    right.legend(loc="lower right")
+    for axis in (left, right):
+        axis.set(xscale="log", xlabel="step", xlim=(1, runs.steps[-1]))
+    return figure
+
+
+def _ticks(axis: Axes, x: npt.ArrayLike) -> None:
+    """Label the points themselves, where there are less than two decades of them."""
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xticks(x)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+
+
+def _predicted(axis: Axes, x: Any, y: Any, *, label: str = "mean field") -> None:
+    axis.plot(x, y, color=_THEORY, ls=_DASHED, lw=1.4, label=label)

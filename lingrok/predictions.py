@@ -1,0 +1,211 @@
+"""What the mean field says about the concentrated test: its accuracy, and when it is solved."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+from numpy.polynomial.legendre import leggauss
+from scipy.optimize import brentq
+from scipy.special import betainc, expit, ndtri
+from scipy.stats import chi2
+
+from . import _checks
+from ._checks import FloatArray
+from .data import HALF_WIDTH
+from .meanfield import MeanField
+from .measures import crossing_time
+from .population import lateral_variance, slice_area
+
+_NODES, _LENGTH_WEIGHT = leggauss(12)
+_LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
+_QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
+_XI, _XI_WEIGHT = hermegauss(7)
+_XI_WEIGHT /= _XI_WEIGHT.sum()
+
+
+@dataclass(frozen=True)
+class PredictedTime:
+    """A grokking time in steps: its median over seeds, and the middle 80 % of them.
+
+    Infinite where the level is not reached; NaN where the theory ends before, or gives no spread.
+    """
+
+    low: float
+    median: float
+    high: float
+
+
+def predicted_accuracy(
+    field: MeanField, *, alpha: float = 10.0, quantile: float | None = None
+) -> FloatArray:
+    """Predict the accuracy on the concentrated test, shape (k,): its mean over seeds.
+
+    Parameters
+    ----------
+    field : MeanField
+    alpha : float
+        As in `sample_concentrated`.
+    quantile : float, optional
+        Not the mean, but the seed at this quantile of the lateral length, with the mean bias.
+
+    Raises
+    ------
+    ValueError
+        For alpha <= 1/2, and a quantile outside of (0, 1).
+    """
+    if quantile is None:
+        biases = field.b[:, None] + field.b_sd[:, None] * _XI
+        curves = _accuracy(field, alpha, _LENGTHS, biases)
+        return np.asarray(np.einsum("kqj,q,j->k", curves, _LENGTH_WEIGHT, _XI_WEIGHT))
+    if not 0 < quantile < 1:
+        raise ValueError(f"quantile must be above 0 and below 1, got {quantile!r}")
+    return np.asarray(_accuracy(field, alpha, (quantile,), field.b[:, None])[:, 0, 0])
+
+
+def predicted_grokking_time(
+    field: MeanField, *, eps: float, alpha: float = 10.0, by: str = "accuracy"
+) -> PredictedTime:
+    """Predict the step from which on the concentrated test is solved to 1 - eps.
+
+    Parameters
+    ----------
+    field : MeanField
+        Long enough to reach that step.
+    eps : float
+        From 0 (above 0 by accuracy) to below 1/2.
+    alpha : float
+        As in `sample_concentrated`.
+    by : {"accuracy", "distance", "quadrature"}
+        The predicted accuracy itself; or theorem 4.6's stand-in for it, |b| / ||w|| =
+        gamma/2 kappa with kappa = 1 + 2 eps (2 alpha - 1), which takes w to be along w_true; or
+        `quadrature_time`, the same in the limit where only the support vectors count.
+
+    Raises
+    ------
+    ValueError
+        For eps or alpha out of range, and an unknown `by`.
+    """
+    _checks.one_of("by", by, ("accuracy", "distance", "quadrature"))
+    level = field.gamma / 2 * _kappa(eps, alpha)
+    known = np.isfinite(field.along)
+
+    def crossing(curve: FloatArray, threshold: float) -> float:
+        time = crossing_time(field.steps[known], curve[known], threshold)
+        return np.nan if np.isinf(time) and not known.all() else time
+
+    if by == "quadrature":
+        return PredictedTime(np.nan, quadrature_time(
+            eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
+            lr=field.lr, alpha=alpha,
+        ), np.nan)  # fmt: skip
+    # What counts is b over the length of w, and a seed may be off in both
+    slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
+    sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
+    away = np.where(field.b < 0, -sd, sd)[:, None] * ndtri(_QUANTILES)
+    biases = field.b[:, None] + away
+    if by == "distance":
+        distance = np.abs(biases) / field.norm[:, None]
+        return PredictedTime(*(crossing(curve, level) for curve in distance.T))
+    if eps == 0:
+        raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
+    wrong = 1 - _accuracy(field, alpha, _QUANTILES, biases)
+    median = crossing(wrong[:, 1, 1], eps)
+    # Length and bias vary independently: their effects on the logarithm add like variances
+    effects = [
+        np.log([crossing(curves[:, i], eps) / median for i in (0, 2)])
+        for curves in (wrong[:, :, 1], wrong[:, 1])
+    ]
+    factor = np.exp(np.hypot(*effects))
+    return PredictedTime(median / float(factor[0]), median, median * float(factor[1]))
+
+
+def quadrature_time(
+    eps: float,
+    *,
+    n: int,
+    sv_pos: int,
+    sv_neg: int,
+    gamma: float,
+    lr: float = 1e-2,
+    alpha: float = 10.0,
+) -> float:
+    """Predict T_te(eps), in steps, in the limit where only the planted support vectors count.
+
+    There the bias is in balance at every margin m = gamma/2 ||w||, sv_pos s(m + b) = sv_neg
+    s(m - b) with the pull s(z) = 1 / (1 + e^z), and the hyperplane is back at gamma/2 kappa (see
+    `predicted_grokking_time`) when |b| = kappa m. The length of w needs the time
+
+        T = 4 n / (lr gamma^2)  integral from 0 to m* of dm / (2 sv_pos s(m + b(m)))
+
+    to get there, with n points, planted ones included: T grows like 1 / (lr gamma^2 n_S), n_S / n
+    being the planted share, and the sizes of the classes do not enter.
+
+    Raises
+    ------
+    ValueError
+        For eps from 1/2 on, alpha <= 1/2, and numbers that are not positive.
+    """
+    kappa = _kappa(eps, alpha)
+    n = _checks.count("n", n, 1)
+    planted = [_checks.count("sv_pos", sv_pos, 1, n), _checks.count("sv_neg", sv_neg, 1, n)]
+    scale = 4 * n / (_checks.positive("lr", lr) * _checks.positive("gamma", gamma) ** 2)
+    ratio = max(planted) / min(planted)
+    if ratio == 1:
+        return 0.0
+
+    def excess(m: float) -> float:
+        return float(ratio * (1 + np.exp((1 - kappa) * m)) - 1 - np.exp((1 + kappa) * m))
+
+    last = brentq(excess, 0, np.log(2 * ratio - 1))
+    nodes, weight = leggauss(32)
+    m, weight = last * (nodes + 1) / 2, last * weight / 2
+    # The balance is a quadratic equation for e^b
+    grown = np.exp(m)
+    root = (ratio - 1 + np.sqrt((ratio - 1) ** 2 + 4 * ratio * grown**2)) / (2 * grown)
+    pull = max(planted) * expit(-m - np.log(root))
+    return float(scale * weight @ (0.5 / pull))
+
+
+def _kappa(eps: float, alpha: float) -> float:
+    eps = float(eps)
+    if not 0 <= eps < 0.5:
+        raise ValueError(f"eps must be from 0 to below 1/2, got {eps!r}")
+    return 1 + 2 * eps * (2 * _shell(alpha) - 1)
+
+
+def _shell(alpha: float) -> float:
+    alpha = _checks.positive("alpha", alpha)
+    if alpha <= 0.5:
+        raise ValueError(f"alpha must be above 1/2 (the shell starts at gamma/2), got {alpha!r}")
+    return alpha
+
+
+def _accuracy(
+    field: MeanField, alpha: float, quantiles: tuple[float, ...] | FloatArray, biases: FloatArray
+) -> FloatArray:
+    """Accuracy on the shell for quantiles of |v|, and biases (k, j): shape (k, quantile, j)."""
+    d, inner = field.d, field.gamma / 2
+    outer = min(_shell(alpha) * field.gamma, HALF_WIDTH * np.sqrt(d))
+    nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
+    offset = inner + (outer - inner) * (nodes + 1) / 2
+    weight = weight * slice_area(offset, d)
+    signed = np.stack([biases, -biases])[..., None]  # class, k, j, offset
+    score = (field.along[:, None, None] * offset + signed)[:, :, None]
+    relative = np.sqrt(chi2.ppf(quantiles, d - 1) / (d - 1)) if d > 1 else np.zeros(len(quantiles))
+    length = np.maximum(field.lateral[:, None] * relative, 1e-9 * field.along[:, None] * inner)
+    length = length[:, :, None, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
+    right = np.interp(score / length, *_lateral_distribution(d))
+    return np.asarray(right.mean(axis=0) @ weight / weight.sum())
+
+
+@lru_cache(maxsize=64)
+def _lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
+    """Tabulate the distribution of a point in one direction across w_true, in units of its spread.
+
+    A power of 1 - x^2 with the excess kurtosis of a cube in a random direction: -3.6 / (d + 1). It
+    is uniform in d = 2, which is exact, and Gaussian in the end.
+    """
+    k = 5 / 6 * max(d - 2, 0)
+    x = np.linspace(-1, 1, 4001)
+    return x * np.sqrt(2 * k + 3), betainc(k + 1, k + 1, (1 + x) / 2)

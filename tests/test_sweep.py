@@ -1,0 +1,273 @@
+"""Sweeps lose nothing and repeat nothing, and rows elsewhere give what rows here give."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from problems import blobs, planted, refuses, relative_error, thetas
+
+from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent
+from lingrok.sweep import measured_times, sweep
+
+SETTINGS = [{"scale": 0.1, "name": "a"}, {"scale": 1, "name": "b"}, {"scale": 1e9, "name": "c"}]
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """A run that leaves a mark each time it is called, also in another process."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    def run(seed, scale, name):
+        number = len(list(marks.glob(f"{name}-{seed}-*")))
+        (marks / f"{name}-{seed}-{number}").touch()
+        rest = {"whole": 7, "never": np.inf, "none": np.nan, "kind": name * 2}
+        return {"third": (seed + scale) / 3} | rest
+
+    run.calls = lambda: sorted(path.name for path in marks.iterdir())
+    return run
+
+
+def test_a_row_for_each_setting_and_seed_in_order(counted):
+    table = sweep(counted, SETTINGS, [5, 3])
+    results = ["third", "whole", "never", "none", "kind"]
+    assert list(table.columns) == ["scale", "name", "seed", *results]
+    assert table["name"].tolist() == ["a", "a", "b", "b", "c", "c"]
+    assert table["seed"].tolist() == [5, 3] * 3
+    assert table["third"].tolist() == [
+        (seed + setting["scale"]) / 3 for setting in SETTINGS for seed in (5, 3)
+    ]
+    assert table["whole"].dtype == np.int64
+    assert np.isinf(table["never"]).all()
+    assert np.isnan(table["none"]).all()
+    assert table["kind"].tolist()[-1] == "cc"
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_processes_change_nothing(counted, tmp_path, stored):
+    store = tmp_path / "runs.csv" if stored else None
+    assert sweep(counted, SETTINGS, range(4), jobs=2, store=store).equals(
+        sweep(counted, SETTINGS, range(4))
+    )
+
+
+def test_a_store_is_read_back_to_the_last_digit_and_nothing_runs_twice(counted, tmp_path):
+    store = tmp_path / "runs.csv"
+    first = sweep(counted, SETTINGS, range(3), store=store)
+    text = store.read_bytes()
+    assert text.count(b",INF,NaN,") == 9
+    again = sweep(counted, SETTINGS, range(3), store=store)
+    assert again.equals(first)
+    assert store.read_bytes() == text
+    assert len(counted.calls()) == 9
+    longer = sweep(counted, [*SETTINGS, {"scale": 2, "name": "d"}], range(5), store=store)
+    assert longer[:3].equals(first[:3])
+    assert len(counted.calls()) == 20
+    assert all(call.endswith("-0") for call in counted.calls())
+
+
+def test_equal_numbers_are_one_run(counted, tmp_path):
+    store = tmp_path / "runs.csv"
+    sweep(counted, [{"scale": 1, "name": "b"}], [0], store=store)
+    sweep(counted, [{"scale": 1.0, "name": "b"}], [np.int64(0)], store=store)
+    sweep(counted, [{"scale": 1.0, "name": "b"}] * 2, [0, 0], store=store)
+    assert len(counted.calls()) == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lingrok.sweep import sweep
+
+def run(seed):
+    if seed == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    with Path(sys.argv[2]).open("a") as file:
+        file.write(f"{seed} ")
+    return {"square": seed**2 / 7}
+
+sweep(run, [{}], range(6), store=sys.argv[1])
+"""
+
+
+def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
+    store, calls = tmp_path / "runs.csv", tmp_path / "calls"
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(store), str(calls)], check=False, timeout=60,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    assert calls.read_text() == "0 1 2 "
+    seen = []
+
+    def run(seed):
+        seen.append(seed)
+        return {"square": seed**2 / 7}
+
+    table = sweep(run, [{}], range(6), store=store)
+    assert seen == [3, 4, 5]
+    assert table["square"].tolist() == [seed**2 / 7 for seed in range(6)]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 12])
+def test_a_line_that_was_cut_off_is_run_again(counted, tmp_path, cut):
+    store = tmp_path / "runs.csv"
+    whole = sweep(counted, SETTINGS[:1], range(3), store=store)
+    text = store.read_bytes()
+    store.write_bytes(text[:-cut])
+    assert sweep(counted, SETTINGS[:1], range(3), store=store).equals(whole)
+    assert store.read_bytes() == text
+    assert counted.calls() == ["a-0-0", "a-1-0", "a-2-0", "a-2-1"]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_store_that_was_cut_off_in_its_header_starts_again(counted, tmp_path):
+    store = tmp_path / "runs.csv"
+    store.write_text("scale,na")
+    assert len(sweep(counted, SETTINGS[:1], range(3), store=store)) == 3
+    assert store.read_text().startswith("scale,name,seed,third,")
+
+
+def test_a_store_of_another_sweep_is_refused_and_left_alone(counted, tmp_path):
+    store = tmp_path / "runs.csv"
+    sweep(counted, SETTINGS, [0], store=store)
+    text = store.read_bytes()
+    with refuses("store", "['scale', 'name', 'seed'"):
+        sweep(lambda seed, other: {"x": other + seed}, [{"other": 1}], [0], store=store)
+    with pytest.raises(ValueError, match=r"run must return \['third', .* got \['x'\]"):
+        sweep(lambda seed, scale, name: {"x": 1}, SETTINGS, [1], store=store)  # noqa: ARG005
+    store.write_bytes(text.replace(b",aa\n", b"\n"))
+    with refuses("store", "7 in line 2"):
+        sweep(counted, SETTINGS, [0], store=store)
+
+
+def test_refuses_what_is_no_sweep(counted):
+    with refuses("settings", "none"):
+        sweep(counted, [], [1])
+    with refuses("seeds", "none"):
+        sweep(counted, SETTINGS, [])
+    with refuses("settings", "['scale']"):
+        sweep(counted, [*SETTINGS, {"scale": 1}], [1])
+
+
+def test_progress_counts_the_runs_that_are_left(counted, tmp_path, capsys):
+    store = tmp_path / "runs.csv"
+    sweep(counted, SETTINGS, [0], store=store)
+    assert capsys.readouterr() == ("", "")
+    sweep(counted, SETTINGS, [0, 1], store=store, progress=True)
+    assert "6/6" in capsys.readouterr().err
+
+
+def test_measures_what_one_reads_off_a_run():
+    setting = {"n_pos": 200, "n_neg": 200, "sv_pos": 70, "sv_neg": 50, "gamma": 1e-2}
+    found = measured_times(3, steps=1e8, alpha=5.0, eps=(0, 0.1), decades=9, n_test=200, **setting)
+    runs = ensemble([3], 1e8, alpha=5.0, n_test=200, **setting)
+    (run,), (curve,) = runs.runs, runs.concentrated
+    kappa = 1 + 2 * 0.1 * 9
+    assert found["distance 0.1"] == crossing_time(run.steps, run.distance, 5e-3 * kappa)
+    assert found["accuracy 0.1"] == crossing_time(run.steps, 1 - curve, 0.1)
+    assert found["accuracy 0"] <= run.steps[np.flatnonzero(curve < 1)[-1] + 1]
+    assert curve[run.steps >= found["accuracy 0"]].min() == 1
+    (defined,) = runs.times("concentrated", eps=0.1)
+    assert (found["train 0.1"], found["test 0.1"]) == (defined.t_train, defined.t_test)
+    rho = [w - 200 * np.log(t) * run.w_true for t, w in zip(run.steps, run.w, strict=True)]
+    assert found["rho"] == pytest.approx(np.linalg.norm(rho, axis=1).max())
+    assert found["at 1e6"] == curve[runs.at(1e6)]
+    assert np.isnan(found["at 1e9"])
+
+
+# Dask. The tests with a cluster come last: from then on it has all the work.
+
+
+def chunked(data, rows):
+    da = pytest.importorskip("dask.array", reason="the extra lingrok[dask] is not installed")
+    from lingrok.chunked import ChunkedDataset  # noqa: PLC0415 - optional
+
+    return ChunkedDataset(da.from_array(np.array(data.X), chunks=(rows, -1)), data.y, data.gamma)
+
+
+@pytest.mark.parametrize("rows", [37, 200, 1000])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_chunks_of_rows_give_the_same_run(rows, bias, reduction):
+    dask = pytest.importorskip("dask", reason="the extra lingrok[dask] is not installed")
+    data = planted(400, d=3)
+    options = {"bias": bias, "reduction": reduction, "lr": 1e-2 if reduction == "mean" else 1e-5}
+    lazy = chunked(data, rows)
+    here = fast_forward(data, 1e4, **options)
+    with dask.config.set(scheduler="synchronous"):
+        fast = fast_forward(lazy, 1e4, **options)
+        walked = gradient_descent(lazy, 30, **options)
+    assert relative_error(fast, thetas(here)).max() < 1e-10
+    assert fast.gradient_evaluations == here.gradient_evaluations
+    assert fast.hessian_evaluations == here.hessian_evaluations > 0
+    np.testing.assert_array_equal(accuracy(fast, lazy), accuracy(here, data))
+    assert relative_error(walked, thetas(gradient_descent(data, 30, **options))).max() < 1e-12
+
+
+def test_a_chunked_dataset_is_described_by_what_it_holds():
+    data = blobs(50, 3)
+    lazy = chunked(data, 20)
+    assert (lazy.n, lazy.d, lazy.gamma) == (50, 3, data.gamma)
+    assert lazy.margin == pytest.approx(data.margin)
+    np.testing.assert_array_equal(lazy.w_true, data.w_true)
+
+
+def test_chunks_refuse_what_they_cannot_hold():
+    da = pytest.importorskip("dask.array", reason="the extra lingrok[dask] is not installed")
+    from lingrok.chunked import ChunkedDataset  # noqa: PLC0415 - optional
+
+    X, y = np.ones((6, 2)), np.array([1.0, -1.0] * 3)
+    rows = da.from_array(X, chunks=(3, 2))
+    for wrong in (X, da.from_array(X, chunks=(3, 1)), da.from_array(y, chunks=3)):
+        with refuses("X", ""):
+            ChunkedDataset(wrong, y, 1.0)
+    with refuses("y", "(5,)"):
+        ChunkedDataset(rows, y[:5], 1.0)
+    with refuses("gamma", "0"):
+        ChunkedDataset(rows, y, 0)
+    with refuses("y", "2 at index 1"):
+        fast_forward(ChunkedDataset(rows, np.array([1, 2, 1, -1, 1, -1]), 1.0), 10)
+    X[4, 1] = np.nan
+    with refuses("X", "nan at index [1, 1]"):
+        fast_forward(ChunkedDataset(da.from_array(X, chunks=(3, 2)), y, 1.0), 10)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    pytest.importorskip("dask.distributed", reason="the extra lingrok[dask] is not installed")
+    from dask.distributed import Client, LocalCluster  # noqa: PLC0415 - optional
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers,
+        Client(workers) as client,
+    ):
+        yield client
+
+
+def test_the_same_sweep_runs_on_a_cluster(cluster, tmp_path):
+    setting = {
+        "steps": 10_000, "n_pos": 60, "n_neg": 60, "sv_pos": 20, "sv_neg": 10, "gamma": 1e-2,
+        "alpha": 10.0, "n_test": 100,
+    }  # fmt: skip
+    assert len(cluster.scheduler_info()["workers"]) == 2
+    here = sweep(measured_times, [setting], range(4))
+    with joblib.parallel_config(backend="dask"):
+        there = sweep(measured_times, [setting], range(4), store=tmp_path / "runs.csv")
+    assert there.to_string() == here.to_string()
+    assert there.equals(here)
+    with joblib.parallel_config(backend="dask"):
+        sizes = sweep(lambda seed: {"process": os.getpid(), "n": seed}, [{}], range(8))
+    assert os.getpid() not in set(sizes["process"])
+
+
+def test_rows_on_a_cluster_give_the_same_run(cluster):
+    data = planted(300, d=3)
+    fast, here = fast_forward(chunked(data, 100), 300), fast_forward(data, 300)
+    assert relative_error(fast, thetas(here)).max() < 1e-10
+    assert len(cluster.scheduler_info()["workers"]) == 2
