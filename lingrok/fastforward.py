@@ -252,6 +252,9 @@ def _advance(
         yield
     while course.n < steps:
         n, length, near = course.n, course.length, course.near
+        left = float(np.log(steps / n))
+        if left < 2 * length:  # end evenly: a short leap would see the last one's error
+            length = left if left < 1.2 * length else left / 2
         stop = min(steps, round(n * np.exp(length)))  # a whole step, since a walk may follow
         # Each leap may err in proportion to its length, so that the sum stays below rtol.
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)

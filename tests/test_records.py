@@ -15,7 +15,16 @@ import numpy as np
 import psutil
 import pytest
 
-from lingrok import Dataset, _state, accuracy, fast_forward, recipes, records
+from lingrok import (
+    Dataset,
+    _state,
+    accuracy,
+    ensemble,
+    fast_forward,
+    recipes,
+    records,
+    sample_standard,
+)
 from lingrok.__main__ import main
 from lingrok.attack import adversarial_accuracy
 from lingrok.recipes import RECIPES, Experiment
@@ -128,6 +137,11 @@ def test_an_experiment_measures_the_run_on_whole_test_sets(monkeypatch):
         sizes = [data.n for _, data in chunks]
         return np.average([measure(data) for _, data in chunks], axis=0, weights=sizes)
 
+    for data in (data for _, data in tests):
+        assert data.y.sum() == 0
+    for stream, first in ((1, tests[0][1]), (3, tests[8][1])):  # each test from one of its own
+        seed = np.random.default_rng(recipe.seed).spawn(4)[stream].spawn(1)[0]
+        np.testing.assert_array_equal(first.X, sample_standard(150, 150, d=8, seed=seed).X)
     for name, chunks in (("standard", tests[:4]), ("concentrated", tests[4:8])):
         assert [data.n for _, data in chunks] == [300, 300, 300, 100]
         expected = mean(chunks, lambda data: accuracy(run, data))
@@ -138,6 +152,15 @@ def test_an_experiment_measures_the_run_on_whole_test_sets(monkeypatch):
             return adversarial_accuracy(run, data, epsilon=0.1, preserve_label=preserve)
 
         np.testing.assert_allclose(table[name], mean(tests[8:], attacked), rtol=1e-14)
+
+
+def test_recipes_are_those_of_the_book():
+    for name, per_decade in (("exact-350-250", 20), ("d1024-planted", 10)):
+        steps = RECIPES[name].checkpoints
+        assert list(steps[[0, -1]]) == [1, 10**7]
+        assert sum((steps > 10**5) & (steps <= 10**6)) == per_decade
+    first = ensemble([0], 10, sv_pos=350, sv_neg=250).sample(0)["train"]  # of chapter 3
+    np.testing.assert_array_equal(RECIPES["exact-350-250"].train().X, first.X)
 
 
 def test_the_manifest_is_a_valid_data_package(made):
@@ -269,6 +292,12 @@ def test_refuses_the_state_of_another_recipe(capsys, monkeypatch, tmp_path):
     said = fails(capsys, "record", "tiny", "--directory", tmp_path)
     assert "descent.npz of another one" in said
     assert "remove it" in said
+
+
+def test_refuses_a_finished_descent_of_another_recipe(tmp_path):
+    TINY["tiny"].run(work=tmp_path)
+    with pytest.raises(ValueError, match=r"run\.npz of another one"):
+        replace(TINY["tiny"], seed=1).run(work=tmp_path)
 
 
 def test_time_adds_up_over_attempts(tmp_path, monkeypatch):
