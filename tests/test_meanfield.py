@@ -350,7 +350,8 @@ def test_the_spread_over_seeds_is_predicted_too(d, late):
 @pytest.mark.parametrize("eps", [0.05, 0.2])  # late, and on the bias's plateau
 def test_a_tenth_of_the_seeds_are_beyond_each_end_of_a_predicted_time(eps):
     setting = {"n_pos": 500, "n_neg": 500, "sv_pos": 200, "sv_neg": 100, "gamma": 1e-3}
-    runs = ensemble(range(100), 1e10, n_test=20_000, **setting)
+    late = np.geomspace(1e5, 1e10, 60).astype(int)
+    runs = ensemble(range(100), 1e10, n_test=20_000, checkpoints=late, rtol=1e-6, **setting)
     field = mean_field(steps=1e10, **setting)
     level = field.gamma / 2 * (1 + 2 * eps * 19)
     for by, times in (
