@@ -14,7 +14,8 @@ flow) stands in for descent; as t grows, (*) turns into the Radau IIA collocatio
 The error estimate. While lr times the largest curvature is below 2, one step of gradient descent on
 a convex loss brings no two points further apart, so errors of leaps add up at worst. The error of a
 leap is bounded by the next Legendre coefficient of the derivative, extrapolated from the last
-four, and by what Newton's iteration left over.
+four, by what Newton's iteration left over, and, after a walk, by what still changes sign at each
+step, which no smooth curve follows. The rounding of descent itself comes on top.
 """
 
 import os
