@@ -51,9 +51,9 @@ def article(page, name, names):
     def resolved(path):
         return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
 
-    for unused in found.select(".headerlink, script, img[hidden]"):
+    for unused in found.select(".headerlink, script, [hidden]"):
         unused.decompose()
-    for control in found.select("figure.lingrok-pictures > div"):
+    for control in found.select("figure.lingrok-pictures > div:has(input)"):
         value = control.label.get_text(" ", strip=True)
         control.replace_with(BeautifulSoup(f"<p>{html.escape(value)}</p>", "html.parser"))
     for tag in found.select("[id]"):
