@@ -8,8 +8,12 @@ import importlib.util
 import os
 import re
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
+import myst_nb.sphinx_
+from docutils import nodes
+from myst_nb.core.render import create_figure_context
 from sphinx.errors import ConfigError
 from sphinx.util.fileutil import copy_asset
 
@@ -76,6 +80,18 @@ def configure(app, config):
         }
 
 
+@contextmanager
+def figure_once(renderer, options, line):
+    """Make a figure, with its name and caption, of the first output of a cell only.
+
+    MyST-NB makes one of each output, and the line below a figure is an output of its own.
+    """
+    if any(isinstance(node, nodes.figure) for node in renderer.current_node):
+        options = None
+    with create_figure_context(renderer, options, line):
+        yield
+
+
 def complete(app, exception):
     if exception or app.builder.format != "html":
         return
@@ -101,6 +117,7 @@ def complete(app, exception):
 
 
 def setup(app):
+    myst_nb.sphinx_.create_figure_context = figure_once
     app.connect("config-inited", configure)
     app.connect("build-finished", complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
