@@ -82,7 +82,6 @@ def visit(browser, book):
                 wrong.append(f"{name} asks for {address}")
 
         context.on("request", note)
-        page.on("requestfailed", lambda request: wrong.append(f"{name} lacks {request.url}"))
         page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
         page.on(
             "console",
@@ -92,8 +91,11 @@ def visit(browser, book):
         )
         if clock:
             page.clock.install()
+        scripts = options.get("java_script_enabled", True)
+        if scripts:  # without them, those that the theme preloads are given up
+            page.on("requestfailed", lambda request: wrong.append(f"{name} lacks {request.url}"))
         page.goto((folder / f"{name}.html").as_uri())
-        if options.get("java_script_enabled", True):
+        if scripts:
             page.evaluate("window.MathJax?.startup.promise.then(() => null)")
         return page
 

@@ -8,6 +8,7 @@ A slider is printed as the picture at which it stands.
 import html
 import io
 import posixpath
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup
 from chromium import chromium
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
 
 # The pages' own style sheets do the rest; these rules are for the title and the contents.
 STYLE = """
@@ -25,10 +26,10 @@ body { display: block; background: white; }
 .book-chapter, .book-contents { break-before: page; }
 .book-title { padding-top: 30vh; text-align: center; }
 .book-title p:first-child { font-size: 2.4em; line-height: 1.3; }
-.book-contents ol { list-style: none; padding-left: 0; }
-.book-contents ol ol { padding-left: 1.5em; }
-.book-contents li > a { display: flex; justify-content: space-between; gap: 2em; }
-.book-contents > ol > li { margin-top: 0.6em; }
+.book-contents ul { list-style: none; padding-left: 0; }
+.book-contents a { display: flex; justify-content: space-between; gap: 2em; }
+.book-0 { margin-top: 0.6em; }
+.book-1 { padding-left: 1.5em; }
 """
 FOOTER = """
 <div style="width: 100%; font-size: 8px; text-align: center; font-family: sans-serif">
@@ -74,92 +75,94 @@ def article(page, name, names):
     return found
 
 
-def contents(articles, numbers):
-    """List of chapters and their sections, with the pages of their ids where they are known."""
+class Book:
+    """The pages in `folder` as one document."""
 
-    def entry(tag, identifier):
-        text, page = html.escape(tag.get_text()), numbers.get(identifier, "")
-        return f'<a href="#{identifier}"><span>{text}</span><span>{page}</span></a>'
-
-    lines = []
-    for name, found in articles.items():
-        sections = "".join(
-            f"<li>{entry(heading, heading.parent['id'])}</li>" for heading in found.select("h2")
+    def __init__(self, folder):
+        front = parsed(folder / "index.html")
+        links = front.select("nav.bd-links a.internal[href$='.html']")
+        names = ["index.html", *dict.fromkeys(link["href"] for link in links)]
+        pages = {name: parsed(folder / name) for name in names}
+        articles = {name: article(page, name, names) for name, page in pages.items()}
+        self.title = front.title.get_text().rpartition(" — ")[2]
+        self.author = front.select_one("meta[name=author]")["content"]
+        self.headings = []  # level, text and id
+        for name, found in articles.items():
+            self.headings.append((0, found.h1.get_text(), key(name)))
+            self.headings += [(1, h2.get_text(), h2.parent["id"]) for h2 in found.select("h2")]
+        self.chapters = "".join(
+            f'<div class="book-chapter" id="{key(name)}">{found}</div>'
+            for name, found in articles.items()
         )
-        lines.append(f"<li>{entry(found.h1, key(name))}<ol>{sections}</ol></li>")
-    return "".join(lines)
+        # Styles of the front page, and MathJax with its settings
+        head = front.select("link[rel=stylesheet], script")
+        used = [one for one in head if one.name == "link" or "mathjax" in str(one).lower()]
+        self.head = "".join(map(str, used))
 
-
-def document(folder):
-    """Return a function that makes the one document, given the page of each id."""
-    front = parsed(folder / "index.html")
-    links = front.select("nav.bd-links a.internal[href$='.html']")
-    names = ["index.html", *dict.fromkeys(link["href"] for link in links)]
-    pages = {name: parsed(folder / name) for name in names}
-    articles = {name: article(page, name, names) for name, page in pages.items()}
-    title = front.select_one("meta[property='og:site_name']")
-    title = title["content"] if title else front.title.get_text().rpartition(" — ")[2]
-    author = front.select_one("meta[name=author]")
-    styles = "".join(map(str, front.select("link[rel=stylesheet]")))
-    # MathJax and its settings, from the last page, a chapter
-    scripts = "".join(
-        str(script).replace('"../', '"')
-        for script in pages[names[-1]].select("head script")
-        if "mathjax" in str(script).lower()
-    )
-    chapters = "".join(
-        f'<div class="book-chapter" id="{key(name)}">{found}</div>'
-        for name, found in articles.items()
-    )
-
-    def whole(numbers):
+    def html(self, numbers):
+        """One page of HTML, whose contents show the numbers of pages that are known by id."""
+        title = html.escape(self.title)
+        entries = "".join(
+            f'<li class="book-{level}"><a href="#{name}"><span>{html.escape(text)}</span>'
+            f"<span>{numbers.get(name, 0) + 1}</span></a></li>"
+            for level, text, name in self.headings
+        )
         return (
             f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head>'
-            f'<meta charset="utf-8"><title>{html.escape(title)}</title>{styles}'
-            f"<style>{STYLE}</style>{scripts}</head><body>"
-            f'<div class="book-title"><p>{html.escape(title)}</p>'
-            f"<p>{html.escape(author['content'] if author else '')}</p></div>"
-            f'<nav class="book-contents"><h1>Contents</h1><ol>{contents(articles, numbers)}</ol>'
-            f"</nav>{chapters}</body></html>"
+            f'<meta charset="utf-8"><title>{title}</title>{self.head}<style>{STYLE}</style></head>'
+            f'<body><div class="book-title"><p>{title}</p><p>{html.escape(self.author)}</p></div>'
+            f'<nav class="book-contents"><h1>Contents</h1><ul>{entries}</ul></nav>'
+            f"{self.chapters}</body></html>"
         )
 
-    return whole
+
+def printed(page):
+    page.evaluate("MathJax.startup.promise.then(() => document.fonts.ready).then(() => 0)")
+    return PdfReader(
+        io.BytesIO(
+            page.pdf(
+                prefer_css_page_size=True,
+                print_background=True,
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=FOOTER,
+                tagged=True,
+            )
+        )
+    )
 
 
 def print_book(folder, browser):
     """Return the pages in `folder` as the bytes of a PDF."""
-    whole = document(folder)
+    book, numbers = Book(folder), {}
     # Beside the pages, so that what they load is found from it
-    with tempfile.TemporaryDirectory(dir=folder) as beside:
-        path = Path(beside).with_suffix(".html")
+    with tempfile.NamedTemporaryFile("w", suffix=".html", dir=folder, encoding="utf-8") as file:
         page = browser.new_page(color_scheme="light")
-        try:
-            # Twice: the first gives the page numbers that the contents of the second show
-            numbers = {}
-            for _ in range(2):
-                path.write_text(whole(numbers), encoding="utf-8")
-                page.goto(path.as_uri())
-                page.evaluate(
-                    "MathJax.startup.promise.then(() => document.fonts.ready).then(() => 0)"
-                )
-                printed = page.pdf(
-                    prefer_css_page_size=True,
-                    print_background=True,
-                    display_header_footer=True,
-                    header_template="<span></span>",
-                    footer_template=FOOTER,
-                    outline=True,
-                    tagged=True,
-                )
-                reader = PdfReader(io.BytesIO(printed))
-                numbers = {
-                    name.removeprefix("/"): reader.get_destination_page_number(place) + 1
-                    for name, place in reader.named_destinations.items()
-                }
-        finally:
-            page.close()
-            path.unlink(missing_ok=True)
-    return printed
+        # Twice: the first gives the numbers of pages that the contents of the second show
+        for _ in range(2):
+            file.seek(0)
+            file.truncate()
+            file.write(book.html(numbers))
+            file.flush()
+            page.goto(Path(file.name).as_uri())
+            reader = printed(page)
+            numbers = {
+                name.removeprefix("/"): reader.get_destination_page_number(place)
+                for name, place in reader.named_destinations.items()
+            }
+        page.close()
+    writer = PdfWriter(clone_from=reader)
+    writer.add_metadata({"/Title": book.title, "/Author": book.author})
+    writer.page_mode = "/UseOutlines"
+    # Chromium's own outline has words twice where a heading takes two lines
+    above = None
+    for level, text, name in book.headings:
+        plain = re.sub(r"\\[()]|\\", "", text)
+        item = writer.add_outline_item(plain, numbers[name], parent=above if level else None)
+        above = above if level else item
+    whole = io.BytesIO()
+    writer.write(whole)
+    return whole.getvalue()
 
 
 def main(arguments):
