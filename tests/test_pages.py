@@ -244,7 +244,7 @@ def test_nothing_is_wider_than_a_phone(visit, name):
         """() => {
             const width = document.documentElement.clientWidth;
             const boxed = one => {  // in a box that scrolls by itself, or is cut to a point
-                for (; one && one.tagName != 'MAIN'; one = one.parentElement) {
+                for (; one && one.tagName != 'ARTICLE'; one = one.parentElement) {
                     const style = getComputedStyle(one);
                     if (['auto', 'scroll'].includes(style.overflowX) &&
                         one.getBoundingClientRect().right <= width + 1) return true;
@@ -252,7 +252,7 @@ def test_nothing_is_wider_than_a_phone(visit, name):
                 }
                 return false;
             };
-            return [...document.querySelectorAll('main *')]
+            return [...document.querySelectorAll('article *')]
                 .filter(one => one.checkVisibility() &&
                         one.getBoundingClientRect().right > width + 1 && !boxed(one))
                 .map(one => one.outerHTML.slice(0, 200));

@@ -103,10 +103,12 @@ def complete(app, exception):
         copy_asset(mathjax / name, target if (mathjax / name).is_dir() else target.parent)
     for page in out.rglob("*.html"):
         text = UNUSED.sub("", page.read_text(encoding="utf-8"))
-        if 'class="math' not in text:
+        if ' class="math' not in text:
             text = NO_MATHEMATICS.sub("", text)
         # A list must have items; the role that docutils writes is deprecated for that reason
         text = text.replace('role="doc-biblioentry"', 'role="listitem"')
+        # What may scroll must be in reach of the keyboard
+        text = text.replace('<div class="math', '<div tabindex="0" class="math')
         page.write_text(text, encoding="utf-8")
     for pattern in UNUSED_FILES:
         for path in out.glob(pattern):

@@ -55,7 +55,7 @@ def article(page, name, names):
     for unused in found.select(".headerlink, script, [hidden]"):
         unused.decompose()
     for control in found.select("figure.lingrok-pictures > div:has(input)"):
-        value = control.label.get_text(" ", strip=True)
+        value = control.span.get_text(" ", strip=True)
         control.replace_with(BeautifulSoup(f"<p>{html.escape(value)}</p>", "html.parser"))
     for tag in found.select("[id]"):
         tag["id"] = f"{key(name)}--{tag['id']}"
@@ -85,7 +85,7 @@ class Book:
         pages = {name: parsed(folder / name) for name in names}
         articles = {name: article(page, name, names) for name, page in pages.items()}
         self.title = front.title.get_text().rpartition(" — ")[2]
-        self.author = front.select_one("meta[name=author]")["content"]
+        self.author = front.select_one(".component-author").get_text(" ", strip=True)
         self.headings = []  # level, text and id
         for name, found in articles.items():
             self.headings.append((0, found.h1.get_text(), key(name)))
