@@ -28,6 +28,7 @@ body { display: block; background: white; }
 .book-title p:first-child { font-size: 2.4em; line-height: 1.3; }
 .book-contents ul { list-style: none; padding-left: 0; }
 .book-contents a { display: flex; justify-content: space-between; gap: 2em; }
+.book-contents a { color: inherit; text-decoration: none; }
 .book-0 { margin-top: 0.6em; }
 .book-1 { padding-left: 1.5em; }
 """
@@ -69,6 +70,8 @@ def article(page, name, names):
         target = resolved(address.path) if address.path else name
         if target in names:
             link["href"] = "#" + key(target) + (f"--{address.fragment}" if address.fragment else "")
+        elif link.img:  # to the picture itself
+            link.unwrap()
         else:  # a file beside the pages: a PDF has none beside it
             del link["href"]
             link.append(f" ({target})")
@@ -158,7 +161,9 @@ def print_book(folder, browser):
     above = None
     for level, text, name in book.headings:
         plain = re.sub(r"\\[()]|\\", "", text)
-        item = writer.add_outline_item(plain, numbers[name], parent=above if level else None)
+        item = writer.add_outline_item(
+            title=plain, page_number=numbers[name], parent=above if level else None
+        )
         above = above if level else item
     whole = io.BytesIO()
     writer.write(whole)
