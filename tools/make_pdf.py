@@ -49,10 +49,6 @@ def key(name):
 def article(page, name, names):
     """Article of the page `name`, with its ids and links those of the one document."""
     found = page.select_one("article.bd-article")
-
-    def resolved(path):
-        return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
-
     for unused in found.select(".headerlink, script, [hidden]"):
         unused.decompose()
     for control in found.select("figure.lingrok-pictures > div:has(input)"):
@@ -62,20 +58,29 @@ def article(page, name, names):
         tag["id"] = f"{key(name)}--{tag['id']}"
     for image in found.select("img[src]"):
         if not urlsplit(image["src"]).scheme:
-            image["src"] = resolved(image["src"])
+            image["src"] = resolved(image["src"], name)
     for link in found.select("a[href]"):
-        address = urlsplit(link["href"])
-        if address.scheme:
-            continue
-        target = resolved(address.path) if address.path else name
-        if target in names:
-            link["href"] = "#" + key(target) + (f"--{address.fragment}" if address.fragment else "")
-        elif link.img:  # to the picture itself
-            link.unwrap()
-        else:  # a file beside the pages: a PDF has none beside it
-            del link["href"]
-            link.append(f" ({target})")
+        relink(link, name, names)
     return found
+
+
+def resolved(path, name):
+    """Path from the front page on of what the page `name` calls `path`."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+
+
+def relink(link, name, names):
+    address = urlsplit(link["href"])
+    if address.scheme:
+        return
+    target = resolved(address.path, name)
+    if target in names:
+        link["href"] = "#" + key(target) + (f"--{address.fragment}" if address.fragment else "")
+    elif link.img:  # to the picture itself
+        link.unwrap()
+    else:  # a file beside the pages: a PDF has none beside it
+        del link["href"]
+        link.append(f" ({target})")
 
 
 class Book:
