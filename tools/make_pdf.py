@@ -102,6 +102,12 @@ class Book:
             f'<div class="book-chapter" id="{key(name)}">{found}</div>'
             for name, found in articles.items()
         )
+        places = {key(name) for name in names}
+        places |= {tag["id"] for found in articles.values() for tag in found.select("[id]")}
+        for found in articles.values():
+            for link in found.select("a[href^='#']"):
+                if link["href"][1:] not in places:  # Chromium would leave it out, and say nothing
+                    raise ValueError(f"no page has what a link leads to: {link['href']}")
         # Styles of the front page, and MathJax with its settings
         head = front.select("link[rel=stylesheet], script")
         used = [one for one in head if one.name == "link" or "mathjax" in str(one).lower()]
