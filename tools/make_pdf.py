@@ -49,10 +49,6 @@ def key(name):
 def article(page, name, names):
     """Article of the page `name`, with its ids and links those of the one document."""
     found = page.select_one("article.bd-article")
-
-    def resolved(path):
-        return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
-
     for unused in found.select(".headerlink, script, [hidden]"):
         unused.decompose()
     for control in found.select("figure.lingrok-pictures > div:has(input)"):
@@ -62,20 +58,29 @@ def article(page, name, names):
         tag["id"] = f"{key(name)}--{tag['id']}"
     for image in found.select("img[src]"):
         if not urlsplit(image["src"]).scheme:
-            image["src"] = resolved(image["src"])
+            image["src"] = resolved(image["src"], name)
     for link in found.select("a[href]"):
-        address = urlsplit(link["href"])
-        if address.scheme:
-            continue
-        target = resolved(address.path) if address.path else name
-        if target in names:
-            link["href"] = "#" + key(target) + (f"--{address.fragment}" if address.fragment else "")
-        elif link.img:  # to the picture itself
-            link.unwrap()
-        else:  # a file beside the pages: a PDF has none beside it
-            del link["href"]
-            link.append(f" ({target})")
+        relink(link, name, names)
     return found
+
+
+def resolved(path, name):
+    """Path from the front page on of what the page `name` calls `path`."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+
+
+def relink(link, name, names):
+    address = urlsplit(link["href"])
+    if address.scheme:
+        return
+    target = resolved(address.path, name)
+    if target in names:
+        link["href"] = "#" + key(target) + (f"--{address.fragment}" if address.fragment else "")
+    elif link.img:  # to the picture itself
+        link.unwrap()
+    else:  # a file beside the pages: a PDF has none beside it
+        del link["href"]
+        link.append(f" ({target})")
 
 
 class Book:
@@ -97,6 +102,12 @@ class Book:
             f'<div class="book-chapter" id="{key(name)}">{found}</div>'
             for name, found in articles.items()
         )
+        places = {key(name) for name in names}
+        places |= {tag["id"] for found in articles.values() for tag in found.select("[id]")}
+        for found in articles.values():
+            for link in found.select("a[href^='#']"):
+                if link["href"][1:] not in places:  # Chromium would leave it out, and say nothing
+                    raise ValueError(f"no page has what a link leads to: {link['href']}")
         # Styles of the front page, and MathJax with its settings
         head = front.select("link[rel=stylesheet], script")
         used = [one for one in head if one.name == "link" or "mathjax" in str(one).lower()]
