@@ -23,10 +23,13 @@ test: lint ## lint, types, unit tests, and every chapter's output against what i
 	$(RUN) -m pytest
 	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters
 
-lint: $(READY) ## style and types only
+lint: $(READY) ## style, types, workflows and citation file only
 	$(RUN) -m ruff check --quiet .
 	$(RUN) -m ruff format --check --quiet .
 	$(RUN) -m mypy --no-error-summary
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
+	$(VENV)/bin/zizmor --quiet --offline --strict-collection .github
 
 chapters: $(READY) ## execute the chapters in place, so that git diff shows what changed in them
 	$(RUN) tools/execute_chapters.py
