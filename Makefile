@@ -11,7 +11,7 @@ COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book test lint chapters bench lock clean
+.PHONY: help book test lint chapters drift binder bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ lint: $(READY) ## style, types, workflows and citation file only
 
 chapters: $(READY) ## execute the chapters in place, so that git diff shows what changed in them
 	$(RUN) tools/execute_chapters.py
+
+drift: $(READY) ## list what `make chapters` left different from the committed chapters
+	$(RUN) tools/drift.py
 
 bench: $(READY) ## measure counts, errors and speed, into benchmarks/results.md
 	$(RUN) benchmarks/run.py > benchmarks/results.new
