@@ -21,7 +21,7 @@ book: $(READY) ## execute every chapter and build the book into _build/html
 
 test: lint ## lint, types, unit tests, and every chapter's output against what is committed
 	$(RUN) -m pytest
-	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters
+	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters tools/template.ipynb
 
 lint: $(READY) ## style, types, workflows and citation file only
 	$(RUN) -m ruff check --quiet .
