@@ -37,6 +37,9 @@ chapters: $(READY) ## execute the chapters in place, so that git diff shows what
 drift: $(READY) ## list what `make chapters` left different from the committed chapters
 	$(RUN) tools/drift.py
 
+binder: $(READY) ## execute the chapters from the last commit with Binder's versions and limits
+	$(RUN) tools/try_binder.py
+
 bench: $(READY) ## measure counts, errors and speed, into benchmarks/results.md
 	$(RUN) benchmarks/run.py > benchmarks/results.new
 	mv benchmarks/results.new benchmarks/results.md
