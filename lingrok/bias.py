@@ -13,6 +13,7 @@ from .data import Dataset
 from .descent import Trajectory
 from .margin import max_margin
 from .measures import Phases
+from .origin import traced
 
 _ROWS_AT_ONCE = 1 << 20  # margins a chunk holds: 8 MB
 
@@ -43,6 +44,7 @@ class BiasPull:
     magnitude: FloatArray
 
 
+@traced
 def bias_pull(
     trajectory: Trajectory, data: Dataset, *, support: npt.ArrayLike | None = None
 ) -> BiasPull:

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from scipy.stats import linregress, t
 
 from .meanfield import MeanField, mean_field
+from .origin import traced
 from .predictions import PredictedTime, predicted_accuracy, predicted_grokking_time
 from .theory import bias_limit, grokking_bounds
 
@@ -29,6 +30,7 @@ class Slope:
         return f"{self.value:.3f} ± {(self.high - self.low) / 2:.3f}"
 
 
+@traced
 def compare(
     table: pd.DataFrame, *, crowding: bool = True, jobs: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

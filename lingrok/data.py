@@ -17,6 +17,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 
 from . import _checks
 from ._checks import FloatArray
+from .origin import traced
 
 HALF_WIDTH = 5.0  # of the cube
 _ROWS_AT_ONCE = 1 << 21  # numbers a working chunk holds: 16 MB
@@ -86,6 +87,7 @@ class Dataset:
         return f"Dataset(n={sizes}, d={self.d}, gamma={self.gamma:g})"
 
 
+@traced
 def sample_standard(
     n_pos: int,
     n_neg: int,
@@ -140,6 +142,7 @@ def sample_standard(
     return _dataset(X, sizes, gamma)
 
 
+@traced
 def sample_concentrated(
     n_pos: int,
     n_neg: int,

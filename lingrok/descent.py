@@ -29,6 +29,7 @@ from . import _checks
 from ._checks import FloatArray
 from ._state import State, fingerprint
 from .data import Dataset
+from .origin import traced
 
 _SMALL = 1 << 22  # numbers: up to 32 MB the signed rows are kept as a second copy of X
 _CHUNK = 1 << 17  # numbers a chunk of rows holds: 1 MB, so both products find it in a core's cache
@@ -281,6 +282,7 @@ def _pull(z: FloatArray) -> FloatArray:
     return np.reciprocal(z, out=z)
 
 
+@traced
 def gradient_descent(
     data: Dataset,
     steps: int,

@@ -15,6 +15,7 @@ from .data import Dataset, sample_concentrated, sample_standard
 from .descent import Trajectory
 from .fastforward import fast_forward
 from .measures import GrokkingTime, Phases, accuracy, grokking_time, phases
+from .origin import traced
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,7 @@ class Ensemble:
         return int(np.searchsorted(self.steps, step, side="right")) - 1
 
 
+@traced
 def ensemble(
     seeds: Sequence[int],
     steps: int,

@@ -44,6 +44,7 @@ from .descent import (
     plan,
     trajectory,
 )
+from .origin import traced
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
@@ -166,6 +167,7 @@ class _Course:
         self.theta, self.n = curve(np.array([stop], dtype=np.float64))[0], stop
 
 
+@traced
 def fast_forward(
     data: Dataset,
     steps: int,

@@ -4,11 +4,9 @@ An idea keeps its colour and its line style through the whole book, so that the 
 grey; the ground is opaque, so that they read on a dark page.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -16,6 +14,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ._checks import FloatArray
+from .bookfigure import drawn, subplots
 from .data import Dataset
 from .descent import Trajectory
 from .ensemble import Ensemble
@@ -38,47 +37,15 @@ LINES: dict[str, Any] = {
     "label-preserving": (0, (1.5, 1.5)),
     "PGD": "solid",
 }
-_NEUTRAL = ("#D55E00", "#333333", "#009E73", "#56B4E9")  # for curves of one idea beside each other
-_NEUTRAL_LINES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
+NEUTRAL = ("#D55E00", "#333333", "#009E73", "#56B4E9")  # for curves of one idea beside each other
+NEUTRAL_LINES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
-_STYLE: dict[Any, Any] = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#cccccc",
-    "grid.linewidth": 0.5,
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "figure.dpi": 110,
-    "figure.constrained_layout.use": True,
-}
-
-_P = ParamSpec("_P")
 
 
-def _figure(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Draw in the book's style, and hand the figure over closed, so that it is shown once."""
-
-    @wraps(draw)
-    def styled(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
-        with plt.rc_context(_STYLE):
-            figure = draw(*args, **kwargs)
-        plt.close(figure)
-        return figure
-
-    return styled
-
-
-@_figure
+@drawn
 def distributions(train: Dataset, shell: Dataset) -> Figure:
     """Figure 3: the standard (left) and the concentrated points (right) in two dimensions."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 4.1), sharex=True, sharey=True)
+    figure, axes = subplots(1, 2, figsize=(8, 4.1), sharex=True, sharey=True)
     for axis, data, title in zip(
         axes, (train, shell), ("training and standard test", "concentrated test"), strict=True
     ):
@@ -101,10 +68,10 @@ def distributions(train: Dataset, shell: Dataset) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def reductions(mean: Trajectory, total: Trajectory) -> Figure:
     """Direction and offset of the hyperplane for the two readings of the paper's loss."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+    figure, axes = subplots(1, 2, figsize=(8, 3.2))
     for run, label, colour, style in (
         (total, "sum", "#56B4E9", "solid"),
         (mean, "mean", "#333333", (0, (5, 2))),
@@ -119,10 +86,10 @@ def reductions(mean: Trajectory, total: Trajectory) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def trust(exact: Trajectory, fast: Trajectory, error: FloatArray) -> Figure:
     """Exact descent and fast-forward in one picture, and the error between them below."""
-    figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 5.6), sharex=True)
+    figure, (above, below) = subplots(2, 1, figsize=(7.5, 5.6), sharex=True)
     twin = above.twinx()
     for axis, of, colour, label in (
         (above, "b", "#D55E00", "bias b"),
@@ -144,76 +111,113 @@ def trust(exact: Trajectory, fast: Trajectory, error: FloatArray) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def accuracies(
     runs: Ensemble, *tests: str, phases: Phases | None = None, until: float = np.inf
 ) -> Figure:
     """Train accuracy and the named test accuracies: medians over seeds, all seeds in the band."""
-    figure, axis = plt.subplots(figsize=(7.5, 3.6))
+    figure, axis = subplots(figsize=(7.5, 3.6))
     shown = runs.steps <= until
     for name in ("train", *tests):
-        _spread(axis, runs.steps[shown], getattr(runs, name)[:, shown], name)
+        seed_band(axis, runs.steps[shown], getattr(runs, name)[:, shown], name)
     axis.set(ylim=(0.47, 1.02), ylabel="accuracy")
-    _log_time(axis, runs.steps[shown], phases)
+    log_time(axis, runs.steps[shown], phases)
     axis.legend(loc="lower right" if "concentrated" not in tests else "center left")
     return figure
 
 
-@_figure
+@drawn
 def motion(runs: Ensemble, phases: Phases) -> Figure:
     """Where the hyperplane is: its distance from the origin against the shell, and its bias."""
-    figure, axes = plt.subplots(2, 1, figsize=(7.5, 5.2), sharex=True)
+    figure, axes = subplots(2, 1, figsize=(7.5, 5.2), sharex=True)
     gamma, alpha = runs.gamma, runs.alpha
     distance = np.array([run.distance for run in runs.runs])
-    _spread(axes[0], runs.steps, distance)
+    seed_band(axes[0], runs.steps, distance)
     axes[0].axhspan(gamma / 2, alpha * gamma, color="#D55E00", alpha=0.25, lw=0)
     axes[0].text(
         runs.steps[1], np.sqrt(gamma / 2 * alpha * gamma), "concentrated points", va="center",
         color="#7a3600",
     )  # fmt: skip
     axes[0].set(yscale="log", ylabel="distance |b| / ||w||")
-    _spread(axes[1], runs.steps, np.array([run.b for run in runs.runs]))
+    seed_band(axes[1], runs.steps, np.array([run.b for run in runs.runs]))
     axes[1].set_ylabel("bias b")
     for axis, label in zip(axes, (True, False), strict=True):
-        _log_time(axis, runs.steps, phases, label=label)
+        log_time(axis, runs.steps, phases, label=label)
     axes[0].set_xlabel("")
     return figure
 
 
-@_figure
+@drawn
+def shell(run: Trajectory, concentrated: FloatArray, *, gamma: float, alpha: float) -> Figure:
+    """Distance of the hyperplane against one shell, and the accuracy there: a slider's frame."""
+    figure, axes = frame(2, width=7.4, left=0.08)
+    axes[0].plot(run.steps, run.distance, color=COLOURS["train"])
+    axes[0].axhspan(gamma / 2, alpha * gamma, color=COLOURS["concentrated"], alpha=0.25, lw=0)
+    axes[0].set(yscale="log", ylim=(1e-6, 10), title="distance |b| / ||w||, and the shell")
+    axes[1].plot(run.steps, concentrated, color=COLOURS["concentrated"])
+    axes[1].set(ylim=(0.47, 1.02), title="concentrated accuracy")
+    for axis in axes:
+        axis.set(xscale="log", xlim=(run.steps[0], run.steps[-1]))
+    figure.text(0.5, 0.03, "step", ha="center")
+    return figure
+
+
+@drawn
+def radius(
+    steps: npt.NDArray[np.int64], panels: Mapping[str, tuple[FloatArray, FloatArray]]
+) -> Figure:
+    """Accuracy under both attacks of one radius, labels preserved or not: a slider's frame."""
+    figure, axes = frame(len(panels), width=7.4, left=0.08)
+    for (title, curves), axis in zip(panels.items(), axes, strict=True):
+        for name, values in zip(("label-preserving", "PGD"), curves, strict=True):
+            axis.plot(steps, values, color=COLOURS[name], ls=LINES[name], label=name)
+        axis.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(-0.03, 1.03), title=title)
+    axes[0].legend(loc="center left")
+    figure.text(0.5, 0.03, "step", ha="center")
+    return figure
+
+
+def frame(panels: int, *, width: float, left: float) -> tuple[Figure, Any]:
+    """Make a slider's frame, laid out by hand: all frames alike, and drawn in half of the time."""
+    figure, axes = subplots(1, panels, figsize=(width, 2.7), layout="none")
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.21, top=0.9, wspace=0.28)
+    return figure, axes
+
+
+@drawn
 def compare(curves: Mapping[str, Ensemble], test: str = "concentrated") -> Figure:
     """One test accuracy in several settings: medians over seeds, the middle half in the band."""
-    figure, axis = plt.subplots(figsize=(7.5, 3.6))
-    for (label, runs), colour, style in zip(curves.items(), _NEUTRAL, _NEUTRAL_LINES, strict=False):
+    figure, axis = subplots(figsize=(7.5, 3.6))
+    for (label, runs), colour, style in zip(curves.items(), NEUTRAL, NEUTRAL_LINES, strict=False):
         low, high = np.quantile(getattr(runs, test), (0.25, 0.75), axis=0)
         axis.fill_between(runs.steps, low, high, color=colour, alpha=0.15, lw=0)
         axis.plot(
             runs.steps, np.median(getattr(runs, test), axis=0), color=colour, ls=style, label=label
         )
     axis.set(ylim=(0.47, 1.02), ylabel=f"accuracy, {test} test")
-    _log_time(axis, next(iter(curves.values())).steps, None)
+    log_time(axis, next(iter(curves.values())).steps, None)
     axis.legend(loc="upper left")
     return figure
 
 
-@_figure
+@drawn
 def robustness(panels: Mapping[str, tuple[Ensemble, Mapping[str, FloatArray]]]) -> Figure:
     """Accuracies, (s, k) each, in two columns of panels: medians, with all seeds in the band.
 
     Phases are shaded where there is a bias; the thin line marks the end of the paper's runs.
     """
     rows = (len(panels) + 1) // 2
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         rows, 2, figsize=(8.6, 0.7 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
     )
     for i, (title, (runs, curves)) in enumerate(panels.items()):
-        axis, neutral = axes.flat[i], zip(_NEUTRAL[1:3], _NEUTRAL_LINES[1::2], strict=True)
+        axis, neutral = axes.flat[i], zip(NEUTRAL[1:3], NEUTRAL_LINES[1::2], strict=True)
         for name, values in curves.items():
             style = (COLOURS[name], LINES[name]) if name in COLOURS else next(neutral)
-            _spread(axis, runs.steps, values, name, style)
+            seed_band(axis, runs.steps, values, name, style)
         axis.axvline(1e7, color="black", lw=0.8, ls=(0, (1, 2)))
         axis.text(0.03, 0.28, title, transform=axis.transAxes)
-        _log_time(axis, runs.steps, runs.phases() if runs.runs[0].b.any() else None, label=i < 2)
+        log_time(axis, runs.steps, runs.phases() if runs.runs[0].b.any() else None, label=i < 2)
         axis.set(ylim=(-0.03, 1.03), xlabel="step" if i >= len(panels) - 2 else "")
     for axis in axes[:, 0]:
         axis.set_ylabel("accuracy")
@@ -222,12 +226,12 @@ def robustness(panels: Mapping[str, tuple[Ensemble, Mapping[str, FloatArray]]]) 
     return figure
 
 
-@_figure
+@drawn
 def delay_map(
     dimensions: Sequence[int], radii: Sequence[float], zeta: FloatArray, limit: FloatArray
 ) -> Figure:
     """Delay factors under label-preserving attacks, and what PGD leaves; (radii, dimensions)."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
+    figure, axes = subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
     ends = [_edges(values) for values in (dimensions, radii)]
     for axis, values, colours, title in (
         (axes[0], zeta, LogNorm(1, 1e11), "delay factor, labels preserved"),
@@ -263,7 +267,7 @@ def _edges(values: Sequence[float]) -> FloatArray:
     return np.asarray(np.exp(edges))
 
 
-def _spread(
+def seed_band(
     axis: Axes,
     steps: npt.NDArray[np.int64],
     values: FloatArray,
@@ -274,11 +278,12 @@ def _spread(
     if style is None:
         style = COLOURS[name or "train"], LINES[name] if name else "solid"
     low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(steps, low, high, color=style[0], alpha=0.18, lw=0)
+    band = f"_{name or 'median'}, all seeds"
+    axis.fill_between(steps, low, high, color=style[0], alpha=0.18, lw=0, label=band)
     axis.plot(steps, np.median(values, axis=0), color=style[0], ls=style[1], label=name)
 
 
-def _log_time(
+def log_time(
     axis: Axes, steps: npt.NDArray[np.int64], phases: Phases | None, *, label: bool = True
 ) -> None:
     """Log axis in steps, with the three phases shaded alike everywhere."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -12,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from ._checks import FloatArray
+from .bookfigure import drawn, subplots
 from .comparison import Slope
 from .ensemble import Ensemble
-from .figures import COLOURS, _figure
+from .figures import COLOURS, frame
 from .meanfield import MeanField
 from .predictions import predicted_accuracy
 
@@ -27,10 +27,10 @@ _DIMENSIONS = (
 )
 
 
-@_figure
+@drawn
 def versus(times: pd.DataFrame) -> Figure:
     """Predicted over measured times: formula, bounds and mean field; below, the field's ratio."""
-    figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 7.4), height_ratios=(5, 3))
+    figure, (above, below) = subplots(2, 1, figsize=(7.5, 7.4), height_ratios=(5, 3))
     measured = times["measured"].to_numpy()
     above.vlines(measured, times["lower"], times["upper"], color="#bbbbbb", lw=0.8)
     for name, marker, label in (
@@ -64,10 +64,10 @@ def versus(times: pd.DataFrame) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
     """Concentrated accuracy: mean over seeds with the middle 80 % of them, and as predicted."""
-    figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharey=True)
+    figure, axes = subplots(2, 2, figsize=(8, 5.6), sharey=True)
     for axis, (title, (runs, field)) in zip(axes.flat, panels.items(), strict=True):
         low, high = np.quantile(runs.concentrated, (0.1, 0.9), axis=0)
         axis.fill_between(runs.steps, low, high, color=_RUN, alpha=0.2, lw=0, label="80 % of seeds")
@@ -83,10 +83,10 @@ def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str) -> Figure:
     """Measured times over one parameter each, with the quadrature law and the fitted exponent."""
-    figure, axes = plt.subplots(1, len(lines), figsize=(8, 3.1), sharey=True)
+    figure, axes = subplots(1, len(lines), figsize=(8, 3.1), sharey=True)
     for axis, (name, (runs, fit)) in zip(axes, lines.items(), strict=True):
         x = runs.iloc[:, 0].to_numpy()
         axis.scatter(x, runs[time], s=22, color=_RUN, alpha=0.6, lw=0, label="runs")
@@ -100,7 +100,7 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
     return figure
 
 
-@_figure
+@drawn
 def limits(
     few: pd.DataFrame,
     few_runs: Sequence[FloatArray],
@@ -112,7 +112,7 @@ def limits(
 
     Rows of `compare`, the times of the runs behind them, and the rows without crowding.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.7))
+    figure, (left, right) = subplots(1, 2, figsize=(8, 3.7))
     for axis, rows, runs in ((left, few, few_runs), (right, crowded, crowded_runs)):
         x = (rows["planted"] / (rows["d"] if axis is right else 1)).to_numpy()
         at = np.repeat(x, [len(times) for times in runs])
@@ -134,10 +134,10 @@ def limits(
     return figure
 
 
-@_figure
+@drawn
 def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     """Distance of the hyperplane and concentrated accuracy: runs and the theory that goes along."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.3))
+    figure, (left, right) = frame(2, width=8, left=0.08)
     for run, accuracy in zip(runs.runs, runs.concentrated, strict=True):
         left.plot(runs.steps, run.distance, color=_RUN, lw=1, alpha=0.6)
         right.plot(runs.steps, accuracy, color=_RUN, lw=1, alpha=0.6)
@@ -149,7 +149,8 @@ def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     right.set(ylim=(0.48, 1.02), title="concentrated accuracy")
     right.legend(loc="lower right")
     for axis in (left, right):
-        axis.set(xscale="log", xlabel="step", xlim=(1, runs.steps[-1]))
+        axis.set(xscale="log", xlim=(1, runs.steps[-1]))
+    figure.text(0.5, 0.03, "step", ha="center")
     return figure
 
 

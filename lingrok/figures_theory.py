@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -11,22 +10,23 @@ from matplotlib.figure import Figure
 
 from ._checks import FloatArray
 from .bias import BiasPull
+from .bookfigure import drawn, subplots
 from .data import Dataset
 from .descent import Trajectory
 from .ensemble import Ensemble
-from .figures import _NEUTRAL, _NEUTRAL_LINES, COLOURS, LINES, _figure, _log_time
+from .figures import COLOURS, LINES, NEUTRAL, NEUTRAL_LINES, frame, log_time
 from .measures import Phases
 
 Steps = npt.NDArray[np.int64]
-_LOOKS: list[tuple[str, Any]] = list(zip(_NEUTRAL, _NEUTRAL_LINES, strict=True))
-_DASHED = _NEUTRAL_LINES[1]
+_LOOKS: list[tuple[str, Any]] = list(zip(NEUTRAL, NEUTRAL_LINES, strict=True))
+_DASHED = NEUTRAL_LINES[1]
 _PUBLISHED = 1e7  # steps of the paper's runs
 
 
-@_figure
+@drawn
 def settings(curves: Mapping[str, Ensemble], phases: Phases) -> Figure:
     """Figures 2 and 4: bias, distance and accuracies of several settings, over the seeds."""
-    figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True)
+    figure, axes = subplots(2, 2, figsize=(8, 5.6), sharex=True)
     shown: tuple[tuple[str, Callable[[Ensemble], Any]], ...] = (
         ("bias b", lambda runs: [run.b for run in runs.runs]),
         ("distance |b| / ||w||", lambda runs: [run.distance for run in runs.runs]),
@@ -48,10 +48,10 @@ def settings(curves: Mapping[str, Ensemble], phases: Phases) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
     """Who pulls the bias: the parts of db/dt, over all that pulls, and the support's share."""
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         2, len(columns), figsize=(8, 5), sharex=True, sharey="row", squeeze=False,
         height_ratios=(3, 2),
     )  # fmt: skip
@@ -66,7 +66,7 @@ def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
         above.set_title(title, pad=16)
         below.set_ylim(0, 1)
         _lettered(above, steps, phases)
-        _log_time(below, steps, phases, label=False)
+        log_time(below, steps, phases, label=False)
         above.set_xlabel("")
     axes[0, 0].set_ylabel("pull on b, over the sum\nof all magnitudes")
     axes[1, 0].set_ylabel("support vectors'\nshare of the sum")
@@ -74,13 +74,13 @@ def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def equilibria(
     columns: Mapping[str, tuple[Trajectory, Mapping[str, FloatArray]]],
     phases: Mapping[str, Phases],
 ) -> Figure:
     """Draw the bias beside the places at which it would rest."""
-    figure, axes = plt.subplots(1, len(columns), figsize=(8, 3.4), sharey=True, squeeze=False)
+    figure, axes = subplots(1, len(columns), figsize=(8, 3.4), sharey=True, squeeze=False)
     for (title, (run, rest)), axis in zip(columns.items(), axes.flat, strict=True):
         axis.plot(run.steps, run.b, color="#D55E00", lw=2.6, label="bias b")
         for (name, values), (colour, style) in zip(rest.items(), _LOOKS[1:], strict=False):
@@ -92,14 +92,14 @@ def equilibria(
     return figure
 
 
-@_figure
+@drawn
 def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figure:
     """Where the hyperplane is at checkpoint `i`, over the training and the concentrated points.
 
     Both panels have the direction along the true separator to the right, and that across it,
     enlarged, upwards.
     """
-    figure, axes = _frame(2, width=6.6, left=0.11)
+    figure, axes = frame(2, width=6.6, left=0.11)
     w, b, along = run.w[i], run.b[i], np.array([-1.0, 1.0]) / np.sqrt(2)
     ends = np.array([-7.2, 7.2])
     line = -(b + ends * (w @ along)) / (w @ train.w_true)
@@ -121,10 +121,10 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
     return figure
 
 
-@_figure
+@drawn
 def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
     """Bias, distance and concentrated accuracy of one run, small: a frame of a slider."""
-    figure, axes = _frame(3, width=7.4, left=0.05)
+    figure, axes = frame(3, width=7.4, left=0.05)
     axes[0].plot(run.steps, run.b, color="#333333")
     axes[1].plot(run.steps, run.distance, color="#333333")
     axes[2].plot(run.steps, concentrated, color=COLOURS["concentrated"], ls=LINES["concentrated"])
@@ -138,12 +138,12 @@ def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
     return figure
 
 
-@_figure
+@drawn
 def residual(
     run: Trajectory, rho: FloatArray, unit: float, errors: Mapping[str, tuple[Steps, FloatArray]]
 ) -> Figure:
     """Draw lengths of w, w_hat log t and rho in units, and how far rho is from its limit."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6))
+    figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
     for values, (colour, style), label in zip(
         (run.norm * unit, np.log(run.steps), rho), _LOOKS, ("w", "w_hat log t", "rho"),
         strict=False,
@@ -154,28 +154,28 @@ def residual(
     left.set(title="length, times gamma / 2")
     right.set(title="rho from its predicted limit, relative", yscale="log")
     for axis in (left, right):
-        _log_time(axis, run.steps, None)
+        log_time(axis, run.steps, None)
         axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
     left.legend(loc="upper left")
     right.legend(loc="lower left")
     return figure
 
 
-@_figure
+@drawn
 def clocks(columns: Mapping[str, tuple[Steps, FloatArray]]) -> Figure:
     """Margins of the support vectors, less log(1 + t/T) with each one's own clock T."""
-    figure, axes = plt.subplots(1, len(columns), figsize=(8, 3.1), sharey=True, squeeze=False)
+    figure, axes = subplots(1, len(columns), figsize=(8, 3.1), sharey=True, squeeze=False)
     for (title, (steps, ahead)), axis in zip(columns.items(), axes.flat, strict=True):
         axis.fill_between(steps, ahead.min(axis=0), ahead.max(axis=0), color="#D55E00", alpha=0.25)
         axis.plot(steps, ahead.mean(axis=0), color="#D55E00")
         axis.axhline(0, color="black", lw=0.8, ls=":")
         axis.set_title(title)
-        _log_time(axis, steps, None)
+        log_time(axis, steps, None)
     axes[0, 0].set_ylabel("margin - log(1 + t/T)")
     return figure
 
 
-@_figure
+@drawn
 def plateaus(
     steps: Steps,
     losses: Mapping[str, FloatArray],
@@ -183,7 +183,7 @@ def plateaus(
     curves: Sequence[tuple[FloatArray, FloatArray]],
 ) -> Figure:
     """Draw the bias with both losses, the two plateaus, and theorem 4.5's curve from several t0."""
-    figure, axis = plt.subplots(figsize=(7.5, 3.8))
+    figure, axis = subplots(figsize=(7.5, 3.8))
     for (name, b), (colour, style) in zip(losses.items(), _LOOKS, strict=False):
         axis.plot(steps, b, color=colour, ls=style, label=name, lw=2.2)
     for i, (t, b) in enumerate(curves):
@@ -194,16 +194,16 @@ def plateaus(
         axis.text(1.6, level, name, va="bottom", fontsize=9)
     axis.margins(y=0.08)
     axis.set_ylabel("b")
-    _log_time(axis, steps, None)
+    log_time(axis, steps, None)
     axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
     axis.legend(loc="upper right", bbox_to_anchor=(1, 0.85))
     return figure
 
 
-@_figure
+@drawn
 def kicks(panels: Mapping[str, Sequence[tuple[FloatArray, FloatArray, FloatArray]]]) -> Figure:
     """Draw the bias, displaced at a late t0, and theorem 4.5's curve from there."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(8, 3.2), sharey=True, squeeze=False)
+    figure, axes = subplots(1, len(panels), figsize=(8, 3.2), sharey=True, squeeze=False)
     for (title, each), axis in zip(panels.items(), axes.flat, strict=True):
         for i, (g, measured, curve) in enumerate(each):
             label = ("descent", "theorem 4.5") if i == 0 else (None, None)
@@ -215,27 +215,27 @@ def kicks(panels: Mapping[str, Sequence[tuple[FloatArray, FloatArray, FloatArray
     return figure
 
 
-@_figure
+@drawn
 def late(measures: Mapping[str, tuple[Steps, FloatArray]], level: float) -> Figure:
     """Show what theorem 4.5 neglects, over time, and the level that counts as negligible."""
-    figure, axis = plt.subplots(figsize=(7.5, 3.6))
+    figure, axis = subplots(figsize=(7.5, 3.6))
     for (name, (steps, values)), look in zip(measures.items(), _LOOKS, strict=False):
         _band(axis, steps, values, look, label=name)
     axis.axhline(level, color="black", lw=0.8, ls=":")
     axis.set(yscale="log", ylim=(1e-4, 30))
-    _log_time(axis, steps, None)
+    log_time(axis, steps, None)
     axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
     axis.legend(loc="lower left")
     return figure
 
 
-@_figure
+@drawn
 def two_margins(
     data: Dataset, planes: Mapping[str, tuple[FloatArray, float]], run: Trajectory,
     angles: Mapping[str, FloatArray],
 ) -> Figure:  # fmt: skip
     """Two points, the separators of both margins, and which one gradient descent tends to."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6))
+    figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
     x = np.array([-4.0, 4.0])
     for (name, (w, b)), (colour, style) in zip(planes.items(), _LOOKS, strict=False):
         foot, along = -b * w / (w @ w), np.array([-w[1], w[0]]) / np.linalg.norm(w)
@@ -247,21 +247,14 @@ def two_margins(
     left.plot(0, 0, "+", color="black", ms=10)
     left.set(xlim=(-4, 4), ylim=(-1, 6), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
     right.set(title="angle of (w, b) to the solution (degrees)", yscale="log")
-    _log_time(right, run.steps, None)
+    log_time(right, run.steps, None)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def _frame(panels: int, *, width: float, left: float) -> tuple[Figure, Any]:
-    """Make a slider's frame, laid out by hand: all frames alike, and drawn in half of the time."""
-    figure, axes = plt.subplots(1, panels, figsize=(width, 2.7), layout="none")
-    figure.subplots_adjust(left=left, right=0.98, bottom=0.21, top=0.9, wspace=0.28)
-    return figure, axes
-
-
 def _lettered(axis: Axes, steps: Steps, phases: Phases) -> None:
     """Shade the phases with their first letters, where there is no room for words."""
-    _log_time(axis, steps, phases)
+    log_time(axis, steps, phases)
     for text in axis.texts:
         text.set_text(text.get_text()[0].upper())
 
@@ -272,7 +265,8 @@ def _band(
     """Draw the median over seeds, and the range over all of them as a band."""
     colour, style = look
     low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
+    band = f"_{label or 'median'}, all seeds"
+    axis.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0, label=band)
     axis.plot(steps, np.median(values, axis=0), color=colour, ls=style, label=label)
 
 

@@ -45,6 +45,7 @@ from . import _checks
 from ._checks import FloatArray
 from .data import _sizes, _space
 from .descent import plan
+from .origin import traced
 from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
@@ -108,6 +109,7 @@ class MeanField:
         return np.sqrt(self.covariance[:, 1, 1])
 
 
+@traced
 def mean_field(
     n_pos: int,
     n_neg: int,

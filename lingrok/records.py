@@ -24,6 +24,7 @@ import psutil
 import scipy
 
 from . import _state, report
+from .origin import Origin
 from .recipes import RECIPES, Column, Experiment, Recipe
 
 DATA = Path(__file__).parent.parent / "data"
@@ -53,7 +54,9 @@ def load(name: str, directory: str | os.PathLike[str] = DATA) -> pd.DataFrame:
     if resource is None:
         raise RecordError(f"{name} is not recorded in {Path(directory) / MANIFEST}")
     table = pd.read_csv(BytesIO(_content(Path(directory), resource)))
-    table.attrs = dict[Any, Any](resource)
+    made = resource["hash"].removeprefix("sha256:")[:12]
+    origin = Origin(f"records.load({name!r})", ((resource["path"], f"SHA-256 {made}…"),))
+    table.attrs = dict[Any, Any](resource) | {"origin": origin}
     return table
 
 

@@ -49,7 +49,7 @@ def verdict(
     as_stated: bool,
     corrected: bool = False,
 ) -> Verdict:
-    """Decide a claim and glue its row, as NAME-claim, NAME-paper, NAME-measured and NAME-verdict.
+    """Decide a claim and glue its row: NAME-claim, -paper, -measured, -tolerance and -verdict.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def verdict(
     """
     decision = DECISIONS[0] if as_stated else DECISIONS[1] if corrected else DECISIONS[2]
     for key, value in {
-        "claim": claim, "paper": paper, "measured": measured, "verdict": decision,
+        "claim": claim, "paper": paper, "measured": measured, "tolerance": tolerance,
+        "verdict": decision,
     }.items():  # fmt: skip
         glue(f"{name}-{key}", value, display=False)
     return Verdict(claim, paper, measured, tolerance, decision)

@@ -1,19 +1,23 @@
-"""Pictures that a reader can move on a page without a kernel."""
+"""Pictures that a reader can move: on a page without a kernel, and to any value with one."""
 
 import base64
 import html
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
+import numpy as np
+from ipywidgets import HTML, VBox, Widget
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
+
+from .bookfigure import BookFigure
 
 # A frame is stored in the page, as some 12 kB of PNG; without the palette it would be three times
 # as many
 _DPI, _PALETTE = 90, 32
 _MOVE = (
-    "const f=this.closest('figure'),m=f.querySelectorAll('img');"
+    "const f=this.closest('figure'),m=f.querySelectorAll('.lingrok-frame');"
     "m.forEach((one,k)=>one.hidden=k!=this.value);"
     "f.querySelector('output').textContent=m[this.value].dataset.value;"
     "this.setAttribute('aria-valuetext',m[this.value].dataset.value)"
@@ -25,42 +29,64 @@ _PLAY = (
     "b.timer=setInterval(()=>{s.value=(+s.value+1)%(+s.max+1);"
     "s.dispatchEvent(new Event('input'))},700)"
 )
+_V = TypeVar("_V")
+
+Frame = tuple[str, str, BookFigure]
 
 
-class Pictures:
-    """A slider over pictures that are drawn beforehand.
+class Pictures(Generic[_V]):
+    """A slider over pictures: some are drawn beforehand, and with a kernel any other on demand.
 
-    Plain HTML: a range input, which keys move as well, and a button that plays. It needs neither a
-    kernel nor a script from anywhere, and without scripts the first picture stands.
+    On a page it is plain HTML: a range input, which keys move as well, and a button that plays. It
+    needs neither a kernel nor a script from anywhere, and without scripts the first picture stands.
+    Where a kernel runs, `live` takes its place.
 
     Parameters
     ----------
     name : str
         What the slider chooses; shown beside it.
-    frames : iterable of (str, str, Figure)
-        Value of the slider, alternative text, and the figure to show.
+    draw : function
+        From a value to how it is shown, the picture's alternative text, and the figure.
+    values : iterable
+        Those that are drawn beforehand.
     start : int
-        Index of the frame that is shown first.
+        Index of the value that is shown first.
+    live : ipywidgets slider, optional
+        Its value is given to `draw` each time that it is let go.
     """
 
     def __init__(
-        self, name: str, frames: Iterable[tuple[str, str, Figure]], *, start: int = 0
+        self,
+        name: str,
+        draw: Callable[[_V], Frame],
+        values: Iterable[_V],
+        *,
+        start: int = 0,
+        live: Any = None,
     ) -> None:
-        self.name, self.start = name, start
-        self.frames = [(value, text, _stored(figure)) for value, text, figure in frames]
+        self.name, self.draw, self.start = name, draw, start
+        self.frames = [_framed(*draw(value)) for value in values]
         if not 0 <= start < len(self.frames):
-            raise ValueError(f"start must be an index of {len(self.frames)} frames, got {start!r}")
+            raise ValueError(f"start must be an index of {len(self.frames)} values, got {start!r}")
+        if live is not None and not (isinstance(live, Widget) and live.has_trait("value")):
+            raise ValueError(f"live must be an ipywidgets slider, got {type(live).__name__}")
+        self.live = live
 
     def __repr__(self) -> str:
         return f"Pictures({self.name!r}, {len(self.frames)} frames)"
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if self.live is None:
+            return bundle
+        return {**self.widget()._repr_mimebundle_(), **bundle}
+
     def _repr_html_(self) -> str:
         shown = html.escape(self.frames[self.start][0])
         images = "".join(
-            f'<img alt="{html.escape(text)}" data-value="{html.escape(value)}" '
-            f'src="data:image/png;base64,{source}" style="max-width: 100%"'
-            f"{'' if i == self.start else ' hidden'}>"
-            for i, (value, text, source) in enumerate(self.frames)
+            f'<div class="lingrok-frame" data-value="{html.escape(value)}"'
+            f"{'' if i == self.start else ' hidden'}>{frame}</div>"
+            for i, (value, frame) in enumerate(self.frames)
         )
         name = html.escape(self.name)
         return (
@@ -71,11 +97,34 @@ class Pictures:
             f"play</button></div>{images}</figure>"
         )
 
+    def widget(self) -> VBox:
+        """Return `live` above its picture, for a notebook with a kernel."""
+        if (live := self.live) is None:
+            raise ValueError("live must be a slider for this, got None")
+        picture = HTML(self.frames[self.start][1])
 
-def _stored(figure: Figure) -> str:
-    """Return the figure as a small PNG in base64."""
-    drawn, stored = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=_DPI)
-    plt.close(figure)
-    Image.open(drawn).convert("RGB").quantize(_PALETTE).save(stored, "PNG", optimize=True)
-    return base64.b64encode(stored.getvalue()).decode()
+        def show(change: dict[str, Any]) -> None:
+            shown, frame = _framed(*self.draw(change["new"]), small=False)
+            picture.value = f"<p>{html.escape(self.name)}: {html.escape(shown)}</p>{frame}"
+
+        live.description, live.continuous_update = self.name, False
+        live.observe(show, "value")
+        return VBox([live, picture])
+
+
+def _framed(shown: str, text: str, figure: BookFigure, *, small: bool = True) -> tuple[str, str]:
+    """Return `shown`, and the figure as an image with its alternative text and its line below."""
+    figure.set_dpi(_DPI)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    if small:
+        drawn = drawn.quantize(_PALETTE)
+    stored = io.BytesIO()
+    drawn.save(stored, "PNG", optimize=small)
+    figure.write()
+    source = base64.b64encode(stored.getvalue()).decode()
+    return shown, (
+        f'<img alt="{html.escape(text)}" src="data:image/png;base64,{source}" '
+        f'style="max-width: 100%">{figure.line}'
+    )

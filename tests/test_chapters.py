@@ -52,7 +52,7 @@ def glued(cell):
 
 def test_the_book_lists_every_chapter():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    listed = [entry["file"] for entry in toc["chapters"]]
+    listed = [entry["file"] for entry in toc["chapters"] if entry["file"].startswith("chapters/")]
     assert listed == [f"chapters/{path.stem}" for path in CHAPTERS]
 
 

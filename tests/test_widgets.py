@@ -3,9 +3,12 @@
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
+from ipywidgets import FloatSlider
 from problems import refuses
 
+from lingrok.bookfigure import drawn, subplots
 from lingrok.widgets import Pictures
 
 
@@ -25,21 +28,34 @@ class Elements(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def figure():
-    drawn, axis = plt.subplots()
-    axis.plot([0, 1])
-    return drawn
+@drawn
+def picture(height):
+    figure, axis = subplots()
+    axis.plot([0, height])
+    return figure
+
+
+def draw(height):
+    return f"{height:g}", f'up to "{height:g}"', picture(height)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Figures write their data beside the notebook."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def pictures():
-    return Pictures("a < b", [("one", 'first "1"', figure()), ("two", "second", figure())], start=1)
+    return Pictures("a < b", draw, (1, 2), start=1)
 
 
 def test_every_frame_is_an_image_with_its_alternative_text_and_one_is_shown(pictures):
     images = Elements(pictures._repr_html_()).of("img")
-    assert [image["alt"] for image in images] == ['first "1"', "second"]
-    assert ["hidden" in image for image in images] == [True, False]
+    assert [image["alt"] for image in images] == ['up to "1"', 'up to "2"']
+    frames = [one for one in Elements(pictures._repr_html_()).of("div") if "class" in one]
+    assert ["hidden" in frame for frame in frames] == [True, False]
+    assert [frame["data-value"] for frame in frames] == ["1", "2"]
     assert all(image["src"].startswith("data:image/png;base64,iVBOR") for image in images)
 
 
@@ -52,8 +68,8 @@ def test_the_slider_has_a_name_a_range_and_its_value_in_words(pictures):
         "1",
         "1",
     )
-    assert slider["aria-valuetext"] == "two"
-    assert page.text == "a < b: twoplay"
+    assert slider["aria-valuetext"] == "2"
+    assert page.text.startswith("a < b: 2play")
     assert page.of("button")[0]["aria-label"] == "play or stop: a < b"
     assert page.of("label")
 
@@ -69,6 +85,36 @@ def test_the_notebook_shows_a_short_text_and_no_figure_stays_open(pictures):
     assert not plt.get_fignums()
 
 
-def test_refuses_a_start_that_is_no_frame():
+def test_every_frame_says_where_it_comes_from_and_its_data_is_written(pictures):
+    links = Elements(pictures._repr_html_()).of("a")
+    assert len(links) == len({link["href"] for link in links}) == 2
+    assert all(pd.read_csv(link["href"])["y"].max() > 0 for link in links)
+
+
+def test_with_a_kernel_a_slider_draws_what_was_not_drawn_before():
+    slider = FloatSlider(2, min=0, max=9)
+    box = Pictures("a < b", draw, (1, 2), start=1, live=slider).widget()
+    picture = box.children[1]
+    before = picture.value
+    slider.value = 3.5
+    assert Elements(picture.value).of("img")[0]["alt"] == 'up to "3.5"'
+    assert Elements(picture.value).text.startswith("a < b: 3.5")
+    assert picture.value != before
+    assert slider.continuous_update is False  # drawn when it is let go, not on the way
+    assert slider.description == "a < b"
+
+
+def test_a_notebook_gets_both_and_a_page_what_needs_no_kernel():
+    both = Pictures("a", draw, [1], live=FloatSlider())._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in both
+    assert both["text/plain"] == "Pictures('a', 1 frames)"
+    assert set(Pictures("a", draw, [1])._repr_mimebundle_()) == {"text/plain", "text/html"}
+
+
+def test_refuses_a_start_that_is_no_frame_and_a_slider_that_is_none():
     with refuses("start", "2"):
-        Pictures("a", [("one", "first", figure())], start=2)
+        Pictures("a", draw, [1], start=2)
+    with refuses("live", "int"):
+        Pictures("a", draw, [1], live=3)
+    with refuses("live", "None"):
+        Pictures("a", draw, [1]).widget()

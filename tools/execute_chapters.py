@@ -2,13 +2,12 @@
 
     python tools/execute_chapters.py [chapters/01-setup.ipynb ...]
 
-Whatever differs between two equal runs is left out: times, the interpreter's version, the random
-names of widget models. So running it twice gives the same files.
+Whatever differs between two equal runs is left out: times, the interpreter's version, and widgets,
+which need a kernel and have their plain HTML beside them. So running it twice gives the same files.
 """
 
 import base64
 import sys
-import uuid
 from pathlib import Path
 
 import nbformat
@@ -19,7 +18,7 @@ CHAPTERS = Path(__file__).parent.parent / "chapters"
 TEMPLATE = Path(__file__).parent / "template.ipynb"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 PICTURE = ("fig-long", "grokking.png")  # the figure that the README shows
-WIDGETS = "application/vnd.jupyter.widget-state+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(path: Path) -> None:
@@ -33,18 +32,18 @@ def execute(path: Path) -> None:
         resources={"metadata": {"path": path.parent}},
     ).execute()
     notebook.metadata.language_info = {"name": "python"}
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times that another program left
-        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == PICTURE[0]:
-            image = base64.b64decode(cell.outputs[-1].data["image/png"])
-            (path.parent.parent / PICTURE[1]).write_bytes(image)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            data.pop(WIDGET, None)
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if figure.get("name") == PICTURE[0] and "image/png" in data:
+                image = base64.b64decode(data["image/png"])
+                (path.parent.parent / PICTURE[1]).write_bytes(image)
     nbformat.validate(notebook)
-    text = nbformat.writes(notebook)
-    models = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
-    for number, model in enumerate(models):
-        text = text.replace(model, uuid.uuid5(uuid.NAMESPACE_OID, f"{path.stem}/{number}").hex)
-    # Once more through nbformat, which sorts keys: by now they are the new names.
-    nbformat.write(nbformat.reads(text, as_version=4), path)
+    nbformat.write(notebook, path)
 
 
 def main(arguments: list[str]) -> int:

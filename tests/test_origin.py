@@ -1,0 +1,170 @@
+"""Figures that say where they come from."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lingrok import (
+    accuracy,
+    ensemble,
+    fast_forward,
+    figures,
+    records,
+    sample_concentrated,
+    sample_standard,
+)
+from lingrok.bookfigure import BookFigure, drawn, subplots
+from lingrok.origin import origins
+
+
+class Line(HTMLParser):
+    """Codes, links and text of the line below a figure."""
+
+    def __init__(self, figure):
+        super().__init__()
+        self.codes, self.links, self.text, self.inside = [], [], "", False
+        self.feed(figure.line)
+
+    def handle_starttag(self, tag, attributes):
+        self.inside = tag == "code"
+        self.links += [value for name, value in attributes if name == "href"]
+
+    def handle_endtag(self, _):
+        self.inside = False
+
+    def handle_data(self, data):
+        self.text += data
+        if self.inside:
+            self.codes.append(data)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return ensemble(range(2), 1e4, n_pos=20, n_neg=20, sv_pos=5, sv_neg=3, rtol=1e-6, jobs=1)
+
+
+@drawn
+def plain(values, *, until=1.0):
+    figure, axes = subplots(1, 2)
+    axes[0].plot(values, [0, until], label="a line")
+    axes[0].fill_between(values, [0, 0], [1, 1], label="_its band")
+    axes[1].scatter([1, 2], [3, 4])
+    axes[1].pcolormesh([0, 1, 2], [0, 1], [[5.0, 6.0]])
+    axes[1].set_title("map")
+    return figure
+
+
+def test_a_call_can_be_read_back(runs):
+    (origin,) = origins(fast_forward(sample_standard(9, 8, seed=3, gamma=0.5), 1e9, lr=0.1))
+    assert origin.call == "fast_forward(sample_standard(9, 8, seed=3, gamma=0.5), 1e9, lr=0.1)"
+    (origin,) = origins(runs)
+    assert origin.call == (
+        "ensemble(range(2), 10000, n_pos=20, n_neg=20, sv_pos=5, sv_neg=3, rtol=1e-6)"
+    )
+    assert origins(runs.runs[1])[0].call == f"{origin.call}.runs[1]"
+    same = eval(origin.call, {"ensemble": ensemble, "range": range})
+    assert np.array_equal(same.runs[1].w, runs.runs[1].w)
+
+
+def test_what_has_no_short_form_is_left_out():
+    steps = np.arange(1, 9)
+    (origin,) = origins(fast_forward(sample_standard(9, 8, seed=3), 1e9, checkpoints=steps))
+    assert origin.call == "fast_forward(sample_standard(9, 8, seed=3), 1e9)"
+
+
+def test_sources_are_found_in_containers_each_once(runs):
+    data = sample_concentrated(5, 5, seed=0)
+    found = origins({"a": [runs, (data, runs)], "b": np.ones(3)})
+    assert found == [*origins(runs), *origins(data)]
+    assert origins(replace(runs, gamma=0.1)) == []  # what was changed is another thing
+
+
+def test_a_figure_says_who_drew_it_from_what(runs):
+    figure = figures.accuracies(runs, "standard", until=1e3, phases=runs.phases())
+    line = Line(figure)
+    assert line.codes == ["figures.accuracies(…, 'standard', until=1000)", origins(runs)[0].call]
+    assert line.text.startswith("Drawn by")
+    assert Line(plain([1, 2], until=0.5)).codes == ["test_origin.plain(…, until=0.5)"]
+    assert Line(plain([1, 2]).made_from(runs)).codes[1] == origins(runs)[0].call
+
+
+def test_of_many_sources_some_are_named_and_all_are_counted():
+    each = [sample_standard(5, 5, seed=seed) for seed in range(6)]
+    line = Line(plain([1, 2]).made_from(each))
+    assert len(line.codes) == 1 + 3
+    assert "3 more like these" in line.text
+
+
+def test_a_record_is_named_with_its_checksum_through_what_pandas_does_with_it():
+    table = records.load("grokking-times")
+    part = table[table["family"] == "wide"].sort_values("seed")
+    figure = plain([1, 2]).made_from(part)
+    digest = table.attrs["hash"].removeprefix("sha256:")
+    assert f"SHA-256 {digest[:12]}" in Line(figure).text
+    assert "../data/grokking-times.csv" in Line(figure).links
+
+
+def test_its_data_are_what_is_drawn():
+    table = plain([1, 2]).data()
+    assert list(table) == ["panel", "kind", "label", "x", "y", "value"]
+    kinds = table.groupby(["panel", "kind", "label"]).size().index.to_list()
+    assert ("panel 1", "line", "a line") in kinds
+    assert ("panel 1", "outline", "its band") in kinds
+    assert table.query("kind == 'line'")[["x", "y"]].to_numpy().tolist() == [[1, 0], [2, 1]]
+    assert table.query("kind == 'points'")[["x", "y"]].to_numpy().tolist() == [[1, 3], [2, 4]]
+    mesh = table.query("kind == 'map'")[["x", "y", "value"]].to_numpy().tolist()
+    assert mesh == [[0.5, 0.5, 5], [1.5, 0.5, 6]]
+    assert plain([1, 2]).data().equals(table)
+
+
+def test_its_file_has_a_name_that_depends_on_calls_and_labels_but_on_no_number(runs):
+    name = plain([1, 2]).file
+    assert re.fullmatch(r"plain-[0-9a-f]{8}\.csv", name)
+    assert plain([1, 2.1]).file == name
+    assert plain([1, 2], until=2).file != name
+    assert plain([1, 2]).made_from(runs).file != name
+
+
+def test_shown_in_a_notebook_it_is_an_image_a_line_and_a_file(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    monkeypatch.setattr("lingrok.bookfigure.display", lambda one, **_: shown.append(one))
+    figure = figures.accuracies(runs, "concentrated")
+    figure._ipython_display_()
+    image, line = shown
+    assert image["image/png"].startswith("iVBOR")
+    assert line.data == figure.line
+    (link,) = Line(figure).links
+    written = pd.read_csv(tmp_path / link)
+    median = written.query("kind == 'line' and label == 'concentrated'")
+    expected = np.median(
+        [
+            accuracy(run, runs.sample(seed)["concentrated"])
+            for seed, run in zip(runs.seeds, runs.runs, strict=True)
+        ],
+        axis=0,
+    )
+    np.testing.assert_allclose(median["y"], expected, rtol=1e-5)
+
+
+def test_a_folder_that_can_not_be_written_does_not_hide_the_figure(tmp_path, monkeypatch):
+    (tmp_path / "figure-data").write_text("in the way")
+    monkeypatch.chdir(tmp_path)
+    plain([1, 2]).write()
+    assert (tmp_path / "figure-data").read_text() == "in the way"
+
+
+def test_a_figure_of_another_kind_is_refused():
+    @drawn
+    def stranger():
+        import matplotlib.pyplot as plt  # noqa: PLC0415
+
+        return plt.figure()
+
+    with pytest.raises(TypeError, match="subplots"):
+        stranger()
+    assert isinstance(plain([1, 2]), BookFigure)
