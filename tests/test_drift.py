@@ -51,6 +51,11 @@ def test_finds_the_row_of_a_table():
     assert changes([old], [new]) == [("03-05", "output", "S2  5", "S2  6")]
 
 
+def test_finds_what_is_in_html_alone():
+    old, new = (shown(text_plain=drift.HTML_ONLY, text_html=f"<i>{x}</i>") for x in "56")
+    assert changes([old], [new]) == [("03-05", "output", "<i>5</i>", "<i>6</i>")]
+
+
 def test_order_of_outputs_is_no_difference_but_that_of_two_results_is():
     assert not changes([glued("a", "1"), printed("x")], [printed("x"), glued("a", "1")])
     one, two = shown(text_plain="1"), shown(text_plain="2")

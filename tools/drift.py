@@ -18,6 +18,7 @@ from typing import NamedTuple
 import nbformat
 
 ROOT = Path(__file__).parent.parent
+HTML_ONLY = "<IPython.core.display.HTML object>"
 GLUED = "application/papermill.record/text/plain"
 
 
@@ -57,7 +58,8 @@ def _result(output: nbformat.NotebookNode) -> tuple[str, str]:
         return "error", f"{output.ename}: {output.evalue}"
     if GLUED in output.data:
         return f"glued {output.metadata.scrapbook.name}", output.data[GLUED]
-    return "output", output.data.get("text/plain", "")
+    text = output.data.get("text/plain", "")
+    return "output", output.data["text/html"] if text == HTML_ONLY else text
 
 
 def compare(chapter: str, old: nbformat.NotebookNode, new: nbformat.NotebookNode) -> list[Change]:
