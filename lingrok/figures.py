@@ -164,7 +164,10 @@ def shell(run: Trajectory, concentrated: FloatArray, *, gamma: float, alpha: flo
 
 @drawn
 def radius(
-    steps: npt.NDArray[np.int64], panels: Mapping[str, tuple[FloatArray, FloatArray]]
+    steps: npt.NDArray[np.int64],
+    panels: Mapping[str, tuple[FloatArray, FloatArray]],
+    *,
+    epsilon: float,
 ) -> Figure:
     """Accuracy under both attacks of one radius, labels preserved or not: a slider's frame."""
     figure, axes = frame(len(panels), width=7.4, left=0.08)
@@ -173,7 +176,7 @@ def radius(
             axis.plot(steps, values, color=COLOURS[name], ls=LINES[name], label=name)
         axis.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(-0.03, 1.03), title=title)
     axes[0].legend(loc="center left")
-    figure.text(0.5, 0.03, "step", ha="center")
+    figure.text(0.5, 0.03, f"step, with attacks of radius {epsilon:.2g}", ha="center")
     return figure
 
 

@@ -320,7 +320,7 @@ RECIPES: dict[str, Recipe] = {
     "d1024-planted-no-bias": replace(_PLANTED, title=f"{_PLANTED.title}; no bias", bias=False),
     "exact-350-250": _WALKED,
     "exact-350-350": replace(_WALKED, title="d = 2, walked step by step, S(350, 350)", sv_neg=350),
-    # In seconds: for a try, and for the tests
+    # In seconds: for a try, for the tests, and live in chapter 8 beside the large ones
     "d64-unplanted": replace(_PAPER, title="d1024-unplanted, smaller", **_SMALL),
     "d64-planted": replace(
         _PLANTED, title="d1024-planted, smaller", sv_pos=3_500, sv_neg=2_500, **_SMALL

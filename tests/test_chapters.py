@@ -5,6 +5,7 @@ These checks read the files only. The template of a chapter must pass them as we
 """
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -106,6 +107,38 @@ def test_figures_have_caption_and_alternative_text(path):
     for cell in cells:
         if "figure" in cell.metadata.get("mystnb", {}):
             assert list(kinds(cell)), cell.source
+
+
+def origins(path):
+    """Lines below the figures of a chapter, sliders' frames included, by cell."""
+    for cell in code_cells(path):
+        text = "".join("".join(o.get("data", {}).get("text/html", "")) for o in cell.outputs)
+        pictures = sum(kind.startswith("image/") for kind in kinds(cell)) + text.count("<img ")
+        if pictures:
+            yield cell, pictures, re.findall(r'<p class="lingrok-origin">.*?</p>', text)
+
+
+@chapters
+def test_figures_say_where_they_come_from(path):
+    for cell, pictures, lines in origins(path):
+        assert len(lines) == pictures, cell.source
+        for line in lines:
+            # the function that drew it, and what from, but for a figure of numbers alone
+            assert line.count("<code>") >= 2, line
+            assert 'href="figure-data/' in line
+
+
+def test_no_two_figures_write_the_same_file():
+    lines = [line for path in CHAPTERS for _, _, found in origins(path) for line in found]
+    files = [re.search(r'href="(figure-data/[^"]*)"', line)[1] for line in lines]
+    assert len(files) > 20
+    assert len(set(files)) == len(files)
+
+
+@chapters
+def test_keeps_no_widget_that_needs_a_kernel(path):
+    assert "widgets" not in nbformat.read(path, as_version=4).metadata
+    assert not [c.source for c in code_cells(path) if any("widget" in kind for kind in kinds(c))]
 
 
 @chapters

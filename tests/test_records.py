@@ -197,7 +197,7 @@ def test_the_manifest_says_how_a_record_was_made(made):
 
 def test_every_record_of_this_book_is_as_its_manifest_says():
     kept = records.verify()
-    assert kept
+    assert set(kept) >= {n for n in RECIPES if not n.startswith("d64-") and n not in TINY}
     report = frictionless.Package(str(records.DATA / records.MANIFEST)).validate()
     assert report.valid, report.flatten(["type", "message"])
     for name in set(kept) & set(RECIPES):
