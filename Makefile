@@ -11,7 +11,7 @@ COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book test lint chapters drift binder bench lock clean
+.PHONY: help book pdf test lint chapters drift binder bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,9 +19,17 @@ help: ## list the targets
 book: $(READY) ## execute every chapter and build the book into _build/html
 	$(VENV)/bin/jupyter-book build --all -q -W -n --keep-going .
 
-test: lint ## lint, types, unit tests, and every chapter's output against what is committed
-	$(RUN) -m pytest
+pdf: _build/html/index.html ## print the built book into _build/lingrok.pdf (needs Chromium)
+	$(RUN) tools/make_pdf.py _build/html _build/lingrok.pdf
+
+_build/html/index.html:
+	$(MAKE) book
+
+test: lint ## lint, types, unit tests, every chapter's output against what is committed, the pages
+	$(RUN) -m pytest --ignore tests/test_pages.py
 	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters tools/template.ipynb
+	@# Last: the pages link to the data of their figures, which the chapters write.
+	$(RUN) -m pytest tests/test_pages.py
 
 lint: $(READY) ## style, types, workflows and citation file only
 	$(RUN) -m ruff check --quiet .

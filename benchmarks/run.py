@@ -7,9 +7,10 @@ from importlib.metadata import version
 import attack
 import descent
 import records
+import sliders
 import theory
 
-MODULES = (descent, attack, records, theory)
+MODULES = (descent, attack, records, theory, sliders)
 
 
 def main() -> None:

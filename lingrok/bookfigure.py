@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, Self, no_type_check
 
@@ -38,6 +38,7 @@ _STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
 }
+_COLUMNS = ("panel", "kind", "label", "x", "y", "value")
 _NAMED = 4  # sources in the line below a figure; all are in the code above it
 _P = ParamSpec("_P")
 
@@ -81,7 +82,7 @@ class BookFigure(Figure):
     @property
     def file(self) -> str:
         """Name of the file of its data, the same on every machine: it depends on no number."""
-        shown = self.data()[["panel", "kind", "label"]].drop_duplicates().to_csv()
+        shown = self._points[["panel", "kind", "label"]].drop_duplicates().to_csv()
         digest = hashlib.sha256(repr((self.drawn, self.sources, shown)).encode()).hexdigest()
         return f"{self.drawn.split('(')[0].rpartition('.')[2]}-{digest[:8]}.csv"
 
@@ -90,15 +91,27 @@ class BookFigure(Figure):
 
         A band is given by its outline.
         """
+        return self._points.copy()
+
+    @cached_property
+    def _points(self) -> pd.DataFrame:
         parts = [part for i, axis in enumerate(self.axes) for part in _data(axis, i)]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        columns = (
+            {
+                name: np.concatenate([np.atleast_1d(part[name]) for part in parts])
+                for name in _COLUMNS
+            }
+            if parts
+            else dict.fromkeys(_COLUMNS, ())
+        )
+        return pd.DataFrame(columns)
 
     def write(self) -> None:
         """Write its data into the folder, which is made."""
         # A reader's folder may be read-only: the figure is shown all the same
         with contextlib.suppress(OSError):
             Path(FOLDER).mkdir(exist_ok=True)
-            self.data().to_csv(
+            self._points.to_csv(
                 Path(FOLDER) / self.file, index=False, float_format="%.6g", lineterminator="\n"
             )
 
@@ -111,13 +124,16 @@ class BookFigure(Figure):
         display(HTML(self.line))
 
 
-def _data(axis: Axes, number: int) -> Iterator[pd.DataFrame]:
+def _data(axis: Axes, number: int) -> Iterator[dict[str, Any]]:
     panel = axis.get_title("left") or axis.get_title() or axis.get_ylabel() or f"panel {number + 1}"
 
-    def part(kind: str, label: str, x: Any, y: Any, value: Any = np.nan) -> pd.DataFrame:
-        return pd.DataFrame(
-            {"panel": panel, "kind": kind, "label": label, "x": x, "y": y, "value": value}
-        )
+    def part(kind: str, label: str, x: Any, y: Any, value: Any = None) -> dict[str, Any]:
+        n = len(x)
+        same = {
+            key: np.full(n, one)
+            for key, one in (("panel", panel), ("kind", kind), ("label", label))
+        }
+        return same | {"x": x, "y": y, "value": np.full(n, np.nan) if value is None else value}
 
     def name(artist: Any, kind: str, i: int) -> str:
         label = str(artist.get_label())
@@ -131,8 +147,8 @@ def _data(axis: Axes, number: int) -> Iterator[pd.DataFrame]:
 
 
 def _collected(
-    one: Collection, i: int, name: Callable[..., str], part: Callable[..., pd.DataFrame]
-) -> Iterator[pd.DataFrame]:
+    one: Collection, i: int, name: Callable[..., str], part: Callable[..., dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
     if isinstance(one, QuadMesh):
         corners = np.asarray(one.get_coordinates())
         x, y = ((corners[1:, 1:] + corners[:-1, :-1]) / 2).T

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ._checks import FloatArray
 from .bookfigure import drawn, subplots
@@ -39,6 +40,7 @@ LINES: dict[str, Any] = {
 }
 NEUTRAL = ("#D55E00", "#333333", "#009E73", "#56B4E9")  # for curves of one idea beside each other
 NEUTRAL_LINES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
 
 
@@ -159,6 +161,7 @@ def shell(run: Trajectory, concentrated: FloatArray, *, gamma: float, alpha: flo
     for axis in axes:
         axis.set(xscale="log", xlim=(run.steps[0], run.steps[-1]))
     figure.text(0.5, 0.03, "step", ha="center")
+    plain_decades(figure)
     return figure
 
 
@@ -177,6 +180,7 @@ def radius(
         axis.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(-0.03, 1.03), title=title)
     axes[0].legend(loc="center left")
     figure.text(0.5, 0.03, f"step, with attacks of radius {epsilon:.2g}", ha="center")
+    plain_decades(figure)
     return figure
 
 
@@ -185,6 +189,18 @@ def frame(panels: int, *, width: float, left: float) -> tuple[Figure, Any]:
     figure, axes = subplots(1, panels, figsize=(width, 2.7), layout="none")
     figure.subplots_adjust(left=left, right=0.98, bottom=0.21, top=0.9, wspace=0.28)
     return figure, axes
+
+
+def plain_decades(figure: Figure) -> None:
+    """Label few decades of a frame's log axes, as plain text: mathematics would take longer."""
+    for axis in (one for axes in figure.axes for one in (axes.xaxis, axes.yaxis)):
+        if axis.get_scale() != "log":
+            continue
+        low, high = np.log10(np.sort(axis.get_view_interval()))
+        exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
+        shown = exponents[:: 1 + len(exponents) // 6]
+        axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
+        axis.set_minor_locator(NullLocator())
 
 
 @drawn

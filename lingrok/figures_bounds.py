@@ -14,7 +14,7 @@ from ._checks import FloatArray
 from .bookfigure import drawn, subplots
 from .comparison import Slope
 from .ensemble import Ensemble
-from .figures import COLOURS, frame
+from .figures import COLOURS, frame, plain_decades
 from .meanfield import MeanField
 from .predictions import predicted_accuracy
 
@@ -150,6 +150,7 @@ def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     right.legend(loc="lower right")
     for axis in (left, right):
         axis.set(xscale="log", xlim=(1, runs.steps[-1]))
+    plain_decades(figure)
     figure.text(0.5, 0.03, "step", ha="center")
     return figure
 

@@ -14,7 +14,7 @@ from .bookfigure import drawn, subplots
 from .data import Dataset
 from .descent import Trajectory
 from .ensemble import Ensemble
-from .figures import COLOURS, LINES, NEUTRAL, NEUTRAL_LINES, frame, log_time
+from .figures import COLOURS, LINES, NEUTRAL, NEUTRAL_LINES, frame, log_time, plain_decades
 from .measures import Phases
 
 Steps = npt.NDArray[np.int64]
@@ -132,8 +132,8 @@ def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
     axes[1].set(title="distance |b| / ||w||", ylim=(1e-5, 1), yscale="log")
     axes[2].set(title="concentrated accuracy", ylim=(0.47, 1.02))
     for axis in axes:
-        axis.set(xscale="log", xlim=(run.steps[0], run.steps[-1]), xticks=[1, 1e4, 1e8, 1e12])
-        axis.minorticks_off()
+        axis.set(xscale="log", xlim=(run.steps[0], run.steps[-1]))
+    plain_decades(figure)
     figure.text(0.5, 0.03, f"step, with {counts}", ha="center")
     return figure
 

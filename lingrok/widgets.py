@@ -90,10 +90,11 @@ class Pictures(Generic[_V]):
         )
         name = html.escape(self.name)
         return (
-            f'<figure class="lingrok-pictures"><div><label>{name}: <output>{shown}</output>'
+            f'<figure class="lingrok-pictures"><div><span>{name}: <output>{shown}</output></span>'
             f'<input type="range" min="0" max="{len(self.frames) - 1}" value="{self.start}" '
-            f'aria-valuetext="{shown}" oninput="{_MOVE}" style="width: 60%; margin: 0 1em">'
-            f'</label><button type="button" aria-label="play or stop: {name}" onclick="{_PLAY}">'
+            f'aria-label="{name}" aria-valuetext="{shown}" '
+            f'oninput="{_MOVE}" style="width: 60%; margin: 0 1em">'
+            f'<button type="button" aria-label="play or stop: {name}" onclick="{_PLAY}">'
             f"play</button></div>{images}</figure>"
         )
 

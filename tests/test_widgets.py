@@ -71,7 +71,8 @@ def test_the_slider_has_a_name_a_range_and_its_value_in_words(pictures):
     assert slider["aria-valuetext"] == "2"
     assert page.text.startswith("a < b: 2play")
     assert page.of("button")[0]["aria-label"] == "play or stop: a < b"
-    assert page.of("label")
+    # No label around it: an output is labelled by it too, and comes first
+    assert slider["aria-label"] == "a < b"
 
 
 def test_it_asks_for_nothing_from_elsewhere(pictures):

@@ -1,0 +1,333 @@
+"""The built book, as a reader's browser shows it.
+
+The pages are built from the committed chapters, which takes seconds. That their outputs are
+current is what nbval checks, so executing them here would only be the same work again.
+"""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import lingrok_book
+import nbformat
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from chromium import chromium
+from make_pdf import print_book
+from pypdf import PdfReader
+
+ROOT = Path(__file__).parent.parent
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"], *(entry["file"] for entry in TOC["chapters"])]
+CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
+
+# What the theme does outside of an article, by rule of axe, and how often on a page
+THEME = {}
+
+pages = pytest.mark.parametrize("name", PAGES, ids=lambda name: name.rpartition("/")[2])
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book")
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"]["execute_notebooks"] = "off"
+    config["sphinx"]["local_extensions"] = {"lingrok_book": str(ROOT / "tools")}
+    (folder / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    build = [Path(sys.executable).with_name("jupyter-book"), "build", "-q", "-W", "-n"]
+    build += ["--keep-going", "--config", folder / "_config.yml", "--path-output", folder, ROOT]
+    # With an address, so that the pages have all the buttons that they may have
+    known = os.environ | {"LINGROK_REPOSITORY": "https://github.com/owner/name"}
+    done = subprocess.run(build, env=known, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        if found is None:
+            reason = "no Chromium: the README says how to get it"
+            if os.environ.get("LINGROK_BROWSER") == "required":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield found
+
+
+@pytest.fixture
+def visit(browser, book):
+    """Open pages, and fail at the end if one had an error or asked for anything outside."""
+    contexts, wrong = [], []
+
+    def opened(name, *, folder=book, clock=False, **options):
+        context = browser.new_context(**({"viewport": WIDE} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.loaded = []
+
+        def note(request):
+            address = request.url
+            if address.startswith(folder.as_uri()):
+                page.loaded.append(Path(unquote(urlsplit(address).path)))
+            elif not address.startswith(("data:", "blob:")):
+                wrong.append(f"{name} asks for {address}")
+
+        context.on("request", note)
+        page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                message.type in {"error", "warning"} and wrong.append(f"{name}: {message.text}")
+            ),
+        )
+        if clock:
+            page.clock.install()
+        scripts = options.get("java_script_enabled", True)
+        if scripts:  # without them, those that the theme preloads are given up
+            page.on("requestfailed", lambda request: wrong.append(f"{name} lacks {request.url}"))
+        page.goto((folder / f"{name}.html").as_uri())
+        if scripts:
+            page.evaluate("window.MathJax?.startup.promise.then(() => null)")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+class Links(HTMLParser):
+    """Ids of a page, and addresses that it links to or loads."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.addresses = set(), []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in {"id", "name"}:
+                self.ids.add(value)
+            elif name in {"href", "src"} and value:
+                self.addresses.append((tag, value))
+
+
+@pages
+def test_links_and_files_are_there(book, name):
+    found = {path: Links(path) for path in book.rglob("*.html")}
+    path = book / f"{name}.html"
+    written = (ROOT / lingrok_book.FIGURE_DATA).is_dir()  # by chapters that were executed
+    missing = []
+    for tag, address in found[path].addresses:
+        parts = urlsplit(address)
+        if parts.scheme:
+            assert tag == "a" or parts.scheme == "data", f"{tag} loads {address}"
+            continue
+        target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        if target.parent.name == "figure-data" and not written:
+            continue
+        if not target.is_file() or (parts.fragment and parts.fragment not in found[target].ids):
+            missing.append(address)
+    assert not missing
+
+
+def prose_of(name):
+    """Markdown of a page's source."""
+    notebook = ROOT / f"{name}.ipynb"
+    if not notebook.exists():
+        return (ROOT / f"{name}.md").read_text(encoding="utf-8")
+    cells = nbformat.read(notebook, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@pages
+def test_mathematics_is_typeset(visit, name):
+    article = visit(name).locator("article.bd-article")
+    formulas = article.locator(".math").count()
+    assert article.locator(".math > mjx-container").count() == formulas
+    assert article.locator("mjx-merror").count() == 0
+    prose = article.evaluate(
+        """article => {
+            const copy = article.cloneNode(true);
+            copy.querySelectorAll('pre, code, mjx-container').forEach(one => one.remove());
+            return copy.textContent;
+        }"""
+    )
+    assert not re.findall(r"\\[()\[\]]|\$\$?|\\[a-z]{2,}", prose)
+    assert (formulas > 0) == ("$" in prose_of(name))
+
+
+def shown(figure):
+    """The one visible picture of a control, its description, and the control's value in words."""
+    pictures = figure.locator("img").evaluate_all(
+        """all => all.filter(one => one.checkVisibility() && one.naturalWidth)
+                    .map(one => [one.src, one.alt])"""
+    )
+    assert len(pictures) == 1
+    value = figure.locator("output").inner_text()
+    assert figure.get_by_role("slider").get_attribute("aria-valuetext") == value
+    return *pictures[0], value
+
+
+@pages
+def test_controls_move_their_picture(visit, name):
+    page = visit(name, clock=True)
+    for figure in page.locator("figure.lingrok-pictures").all():
+        slider = figure.get_by_role("slider", name=re.compile(r"\w{3}"))
+        button = figure.get_by_role("button", name=re.compile(r"\w{3}"))
+        states = [shown(figure)]
+        at_first = slider.input_value() == slider.get_attribute("min")
+        slider.press("ArrowRight" if at_first else "ArrowLeft")
+        states.append(shown(figure))
+        button.press("Enter")
+        for _ in range(2):
+            page.clock.run_for(1000)
+            states.append(shown(figure))
+        for before, after in pairwise(states):
+            assert all(a != b for a, b in zip(before, after, strict=True))
+        button.press("Enter")
+        page.clock.run_for(3000)
+        assert shown(figure) == states[-1]
+
+
+@pages
+def test_without_scripts_a_picture_stands(visit, name):
+    page = visit(name, java_script_enabled=False)
+    assert page.locator("article h1").is_visible()
+    for figure in page.locator("article figure").all():
+        visible = [image for image in figure.locator("img").all() if image.is_visible()]
+        assert len(visible) == 1
+        assert visible[0].get_attribute("alt")
+        assert not figure.get_by_role("slider").is_visible()
+
+
+@pages
+def test_pictures_are_described(visit, name):
+    texts = visit(name).locator("article img").evaluate_all("all => all.map(one => one.alt)")
+    assert not [text for text in texts if len(text.strip()) < 40]
+
+
+@pages
+@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", PHONE)])
+def test_everyone_can_read_it(visit, name, scheme, size):
+    page = visit(name, color_scheme=scheme, viewport=size)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    kinds = ["wcag2a", "wcag2aa", "wcag21aa"]
+    found = Axe().run(
+        page, options={"runOnly": kinds, "resultTypes": ["violations"], "preload": False}
+    )
+    article, outside = [], {}
+    for finding in found.response["violations"]:
+        for node in finding["nodes"]:
+            place = page.locator(node["target"][-1]).first
+            if place.evaluate("one => !!one.closest('article')"):
+                article.append((finding["id"], finding["impact"], node["html"][:200]))
+            else:
+                outside[finding["id"]] = outside.get(finding["id"], 0) + 1
+    assert not article
+    assert outside.items() <= THEME.items(), found.generate_report()
+
+
+@pages
+def test_nothing_is_wider_than_a_phone(visit, name):
+    page = visit(name, viewport=PHONE)
+    wide = page.evaluate(
+        """() => {
+            const width = document.documentElement.clientWidth;
+            const boxed = one => {  // in a box that scrolls by itself, or is cut to a point
+                for (; one && one.tagName != 'ARTICLE'; one = one.parentElement) {
+                    const style = getComputedStyle(one);
+                    if (['auto', 'scroll'].includes(style.overflowX) &&
+                        one.getBoundingClientRect().right <= width + 1) return true;
+                    if (style.clip != 'auto') return true;
+                }
+                return false;
+            };
+            return [...document.querySelectorAll('article *')]
+                .filter(one => one.checkVisibility() &&
+                        one.getBoundingClientRect().right > width + 1 && !boxed(one))
+                .map(one => one.outerHTML.slice(0, 200));
+        }"""
+    )
+    assert not wide
+    sizes = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
+    assert max(sizes) <= PHONE["width"]
+
+
+def test_the_front_page_is_light(visit):
+    page = visit(TOC["root"])
+    assert sum(path.stat().st_size for path in set(page.loaded)) < 2e6
+
+
+def test_the_book_works_where_it_is_unpacked(visit, book, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "book"), "zip", book)
+    folder = tmp_path / "else where"  # a space, as many readers' folders have
+    shutil.unpack_archive(archive, folder)
+    page = visit(TOC["root"], folder=folder)
+    page.locator(f"nav.bd-links a[href='{CHAPTERS[0]}.html']").click()
+    page.wait_for_url(f"**/{CHAPTERS[0]}.html")
+    page.evaluate("window.MathJax.startup.promise.then(() => null)")
+    assert page.locator("article mjx-container").count()
+    assert page.locator("article img").first.evaluate("one => one.naturalWidth")
+
+
+def test_data_of_the_records_are_beside_the_pages(book):
+    for path in [*(ROOT / "data").glob("*.csv"), ROOT / "data" / "datapackage.json"]:
+        assert (book / "data" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_chapters_offer_binder_and_the_notebook(book):
+    for name in CHAPTERS:
+        addresses = [address for _, address in Links(book / f"{name}.html").addresses]
+        binder = f"https://mybinder.org/v2/gh/owner/name/HEAD?urlpath=lab/tree/{name}.ipynb"
+        assert binder in addresses
+        assert f"../_sources/{name}.ipynb" in addresses
+        assert not [address for address in addresses if "colab" in address]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("https://github.com/owner/name", "https://github.com/owner/name"),
+        ("https://github.com/owner/na.me.git", "https://github.com/owner/na.me"),
+        ("/somewhere/here", None),
+        ("", None),
+    ],
+)
+def test_binder_needs_a_public_repository(monkeypatch, tmp_path, address, public):
+    monkeypatch.delenv("LINGROK_REPOSITORY", raising=False)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    if address:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", address], check=True)
+    assert lingrok_book.public_address(tmp_path) == public
+
+
+def test_refuses_an_address_that_is_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("LINGROK_REPOSITORY", "owner/name")
+    with pytest.raises(lingrok_book.ConfigError, match="owner/name"):
+        lingrok_book.public_address(tmp_path)
+
+
+def test_the_book_prints_as_one_document(book, browser):
+    reader = PdfReader(io.BytesIO(print_book(book, browser)))
+    chapters = [Links(book / f"{name}.html") for name in PAGES]
+    assert len(reader.pages) > 2 * len(chapters)
+    ends, addresses = set(reader.named_destinations), []
+    for page in reader.pages:
+        for note in page.get("/Annots", []):
+            link = note.get_object()
+            if "/Dest" in link:
+                assert link["/Dest"] in ends
+            else:
+                addresses.append(link["/A"]["/URI"])
+    assert addresses
+    assert {urlsplit(address).scheme for address in addresses} == {"https"}
