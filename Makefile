@@ -11,7 +11,7 @@ COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book pdf test lint chapters bench lock clean
+.PHONY: help book pdf test lint chapters drift binder bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -27,17 +27,26 @@ _build/html/index.html:
 
 test: lint ## lint, types, unit tests, every chapter's output against what is committed, the pages
 	$(RUN) -m pytest --ignore tests/test_pages.py
-	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters
+	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters tools/template.ipynb
 	@# Last: the pages link to the data of their figures, which the chapters write.
 	$(RUN) -m pytest tests/test_pages.py
 
-lint: $(READY) ## style and types only
+lint: $(READY) ## style, types, workflows and citation file only
 	$(RUN) -m ruff check --quiet .
 	$(RUN) -m ruff format --check --quiet .
 	$(RUN) -m mypy --no-error-summary
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
+	$(VENV)/bin/zizmor --quiet --offline --strict-collection .github
 
 chapters: $(READY) ## execute the chapters in place, so that git diff shows what changed in them
 	$(RUN) tools/execute_chapters.py
+
+drift: $(READY) ## list what `make chapters` left different from the committed chapters
+	$(RUN) tools/drift.py
+
+binder: $(READY) ## execute the chapters from the last commit with Binder's versions and limits
+	$(RUN) tools/try_binder.py
 
 bench: $(READY) ## measure counts, errors and speed, into benchmarks/results.md
 	$(RUN) benchmarks/run.py > benchmarks/results.new

@@ -1,7 +1,7 @@
 """What a committed chapter must hold before it is run at all.
 
 nbval compares a chapter's outputs with the committed ones, so it passes where none are committed.
-These checks read the files only.
+These checks read the files only. The template of a chapter must pass them as well.
 """
 
 import ast
@@ -14,11 +14,12 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+TEMPLATE = ROOT / "tools" / "template.ipynb"
 GLUED = "application/papermill.record/"
 # The output that a call leaves in its cell: a stream, or a piece of data of this kind.
 LEAVES = {"print": "stream", "display": "data", "glue": GLUED}
 
-chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+chapters = pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE], ids=lambda path: path.stem)
 
 
 def code_cells(path):

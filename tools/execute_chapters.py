@@ -12,7 +12,10 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
+CHAPTERS = Path(__file__).parent.parent / "chapters"
+TEMPLATE = Path(__file__).parent / "template.ipynb"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 PICTURE = ("fig-long", "grokking.png")  # the figure that the README shows
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -43,12 +46,19 @@ def execute(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
-def main(arguments: list[str]) -> None:
-    chapters = Path(__file__).parent.parent / "chapters"
-    for path in [Path(a).resolve() for a in arguments] or sorted(chapters.glob("*.ipynb")):
+def main(arguments: list[str]) -> int:
+    """Execute all, also after one that fails, which stays as it was; return how many failed."""
+    given = [Path(argument).resolve() for argument in arguments]
+    failed = 0
+    for path in given or [*sorted(CHAPTERS.glob("*.ipynb")), TEMPLATE]:
         print(path.name, flush=True)
-        execute(path)
+        try:
+            execute(path)
+        except CellExecutionError as error:
+            print(error, file=sys.stderr)
+            failed += 1
+    return failed
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
