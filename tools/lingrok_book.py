@@ -40,7 +40,6 @@ NO_MATHEMATICS = re.compile(r"<script[^>]*(?:>window\.MathJax\b|mathjax/startup\
 UNUSED_FILES = ["_static/scripts/fontawesome.js*", "_static/**/*.map", "_static/**/*.ttf"]
 
 FIGURE_DATA = "chapters/figure-data"  # not committed: chapters write it when they are executed
-DATA = [f"{FIGURE_DATA}/*.csv", "data/*.csv", "data/datapackage.json"]
 
 
 def public_address(folder):
@@ -92,30 +91,37 @@ def figure_once(renderer, options, line):
         yield
 
 
+def tidied(text):
+    """HTML of a page without what nobody needs, and with what a screen reader or keyboard does."""
+    text = UNUSED.sub("", text)
+    if ' class="math' not in text:
+        text = NO_MATHEMATICS.sub("", text)
+    # A list must have items; the role that docutils writes is deprecated for that reason
+    text = text.replace('role="doc-biblioentry"', 'role="listitem"')
+    # What may scroll must be in reach of the keyboard
+    return text.replace('<div class="math', '<div tabindex="0" class="math')
+
+
 def complete(app, exception):
     if exception or app.builder.format != "html":
         return
-    out = Path(app.outdir)
+    source, out, linked = Path(app.srcdir), Path(app.outdir), set()
     package = importlib.util.find_spec("sphinx-mathjax-offline")
     mathjax = Path(package.origin).parent / "static" / "mathjax"
     for name in MATHJAX:
         target = out / "_static" / "mathjax" / name
         copy_asset(mathjax / name, target if (mathjax / name).is_dir() else target.parent)
     for page in out.rglob("*.html"):
-        text = UNUSED.sub("", page.read_text(encoding="utf-8"))
-        if ' class="math' not in text:
-            text = NO_MATHEMATICS.sub("", text)
-        # A list must have items; the role that docutils writes is deprecated for that reason
-        text = text.replace('role="doc-biblioentry"', 'role="listitem"')
-        # What may scroll must be in reach of the keyboard
-        text = text.replace('<div class="math', '<div tabindex="0" class="math')
+        text = tidied(page.read_text(encoding="utf-8"))
         page.write_text(text, encoding="utf-8")
+        linked.update(re.findall(r'href="figure-data/([^"]+)"', text))
     for pattern in UNUSED_FILES:
         for path in out.glob(pattern):
             path.unlink()
-    for pattern in DATA:
-        for path in Path(app.srcdir).glob(pattern):
-            copy_asset(path, out / path.parent.relative_to(app.srcdir))
+    # Earlier runs of a chapter may have left more files there than it links to now
+    figures = [path for path in (source / FIGURE_DATA).glob("*.csv") if path.name in linked]
+    for path in [*figures, *source.glob("data/*.csv"), source / "data" / "datapackage.json"]:
+        copy_asset(path, out / path.parent.relative_to(source))
 
 
 def setup(app):
