@@ -109,6 +109,7 @@ class Pictures(Generic[_V]):
             picture.value = f"<p>{html.escape(self.name)}: {html.escape(shown)}</p>{frame}"
 
         live.description, live.continuous_update = self.name, False
+        live.style.description_width, live.layout.width = "initial", "min(40em, 100%)"
         live.observe(show, "value")
         return VBox([live, picture])
 

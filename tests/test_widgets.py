@@ -103,6 +103,7 @@ def test_with_a_kernel_a_slider_draws_what_was_not_drawn_before():
     assert picture.value != before
     assert slider.continuous_update is False  # drawn when it is let go, not on the way
     assert slider.description == "a < b"
+    assert slider.style.description_width == "initial"  # the whole name can be read
 
 
 def test_a_notebook_gets_both_and_a_page_what_needs_no_kernel():
