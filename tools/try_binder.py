@@ -9,6 +9,7 @@ out other than committed, or if it takes more than Binder gives: two cores and 2
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
 
 import drift
 import nbformat
@@ -28,6 +30,13 @@ BETWEEN = re.compile(r"(?<=<!-- binder -->\n).*(?=<!-- /binder -->)", re.DOTALL)
 # A limit by the system: a peak between two looks at the memory is not missed.
 SCOPE = ["systemd-run", "--user", "--scope", "--quiet"]
 SCOPE += ["-p", f"MemoryMax={MEMORY}", "-p", "MemorySwapMax=0"]
+
+
+class Took(NamedTuple):
+    seconds: float
+    processor: float  # seconds, of all processes: what others on the machine can't change much
+    peak: int
+    wrong: str
 
 
 def copy(folder: Path) -> None:
@@ -83,12 +92,17 @@ def stop(process: psutil.Process) -> None:
             one.kill()
 
 
-def run(command: list[str], folder: Path) -> tuple[float, int, str]:
-    """Run a command; return its seconds, its peak memory, and what went wrong, if anything."""
+def processor() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(command: list[str], folder: Path) -> Took:
+    """Run a command; return what it took, and what went wrong, if anything."""
     # What a reader's Binder does not have: settings and packages of whoever runs this.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JUPYTER"))}
     kept |= {"IPYTHONDIR": str(folder.parent / "ipython"), "PYTHONNOUSERSITE": "1"}
-    start, peak = time.perf_counter(), 0
+    start, used, peak = time.perf_counter(), processor(), 0
     with TemporaryFile("w+") as log:
         process = psutil.Popen(command, cwd=folder, env=kept, stdout=log, stderr=log)
         while process.poll() is None:
@@ -96,25 +110,27 @@ def run(command: list[str], folder: Path) -> tuple[float, int, str]:
             if peak > MEMORY:
                 stop(process)
             time.sleep(0.02)
-        seconds = time.perf_counter() - start
-        if peak > MEMORY:
-            return seconds, peak, "more than 2 GB of memory"
         log.seek(0)
-        return seconds, peak, log.read() if process.returncode else ""
+        wrong = log.read() if process.returncode else ""
+    if peak > MEMORY:
+        wrong = "more than 2 GB of memory"
+    return Took(time.perf_counter() - start, processor() - used, peak, wrong)
 
 
 def try_chapter(chapter: Path, command: list[str], folder: Path) -> tuple[str, str]:
     """Execute it; return its row of the table, and what went wrong, if anything."""
     before = nbformat.read(chapter, as_version=4)
     script = [*command, "tools/execute_chapters.py", str(chapter)]
-    seconds, peak, wrong = run(script, folder)
-    changes = [] if wrong else drift.compare(chapter.stem, before, nbformat.read(chapter, 4))
-    row = f"| {chapter.stem} | {seconds:.0f} | {peak / 1024**2:.0f} |"
-    return row, wrong or (drift.table(changes) if changes else "")
+    took = run(script, folder)
+    wrong = took.wrong
+    if not wrong and (changes := drift.compare(chapter.stem, before, nbformat.read(chapter, 4))):
+        wrong = drift.table(changes)
+    numbers = f"{took.seconds:.0f} | {took.processor:.0f} | {took.peak / 1024**2:.0f}"
+    return f"| {chapter.stem} | {numbers} |", wrong
 
 
 def main() -> int:
-    head = ["| Chapter | Seconds | Peak MB |", "|---|---:|---:|"]
+    head = ["| Chapter | Seconds | CPU seconds | Peak MB |", "|---|---:|---:|---:|"]
     rows, failed = [], False
     with TemporaryDirectory() as empty:
         folder = Path(empty) / "book"
