@@ -9,6 +9,7 @@ import resource
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,6 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ._checks import FloatArray
@@ -274,13 +274,15 @@ class Experiment(Recipe):
         done, right = int(kept["done"]), kept["right"]
         bar = tqdm(total=n, initial=sum(sizes[:done]), desc=name, unit="point", unit_scale=True,
                    disable=not progress)  # fmt: skip
-        workers = Parallel(joblib.cpu_count(), prefer="threads", return_as="generator")
-        with bar, one_blas_thread():
-            counts = workers(delayed(count)(i) for i in range(done, len(sizes)))
-            for i, one in enumerate(counts, done):
-                right = right + one
-                bar.update(sizes[i])
-                file.write({"done": i + 1, "right": right}, last=i == len(sizes) - 1)
+        with bar, one_blas_thread(), ThreadPoolExecutor(joblib.cpu_count()) as pool:
+            counts = pool.map(count, range(done, len(sizes)))
+            try:
+                for i, one in enumerate(counts, done):
+                    right = right + one
+                    bar.update(sizes[i])
+                    file.write({"done": i + 1, "right": right}, last=i == len(sizes) - 1)
+            finally:  # where writing failed, what has not begun never does
+                pool.shutdown(cancel_futures=True)
         return dict(zip(measures, right / n, strict=True))
 
 

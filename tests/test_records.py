@@ -270,10 +270,11 @@ def test_stopped_tests_go_on_from_the_last_chunk(monkeypatch, tmp_path):
     monkeypatch.setattr(recipes, "accuracy", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         TINY["tiny"].run(work=tmp_path)
+    begun = len(chunks)
     monkeypatch.setattr(recipes, "fast_forward", lambda *_, **__: pytest.fail("again"))
     resumed = TINY["tiny"].run(work=tmp_path).table
     np.testing.assert_array_equal(resumed, whole)
-    assert chunks == [300, 300, 300, 300, 100, 300, 300, 300, 100]  # the third one twice
+    assert chunks[begun:] == [300, 100, 300, 300, 300, 100]  # from the third on, and the other test
 
 
 def test_a_damaged_clock(tmp_path, capsys):
