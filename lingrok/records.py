@@ -132,7 +132,7 @@ def record(
         recipe={
             "command": f"python -m lingrok record {name}",
             "parameters": parameters,
-            "seconds": round(clock.seconds, 1),
+            "seconds": round(clock.seconds, 3),
             "attempts": clock.attempts,
             "peak_memory": result.peak_memory,
             "gradient_evaluations": result.gradient_evaluations,
