@@ -1,69 +1,52 @@
-"""Grokking in linear models for logistic regression: sample, descend, measure, explain."""
+"""Grokking in linear models for logistic regression: sample, descend, measure, explain.
 
-from .attack import adversarial_accuracy, pgd, worst_case
-from .bias import BiasPull, bias_equilibrium, bias_pull, pull_phases
-from .data import Dataset, sample_concentrated, sample_standard
-from .descent import Trajectory, gradient_descent
-from .ensemble import Ensemble, ensemble
-from .fastforward import FastForwardError, fast_forward
-from .margin import Assumption, MaxMargin, check_assumption, max_margin
-from .meanfield import MeanField, mean_field
-from .measures import (
-    GrokkingTime,
-    Phases,
-    accuracy,
-    crossing_time,
-    grokking_time,
-    phases,
-)
-from .predictions import (
-    PredictedTime,
-    predicted_accuracy,
-    predicted_grokking_time,
-    quadrature_time,
-)
-from .sweep import sweep
-from .theory import ResidualLimit, bias_curve, bias_limit, grokking_bounds, residual_limit
+Everything public is named here and loaded on first use, so that a plain import stays light.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Assumption",
-    "BiasPull",
-    "Dataset",
-    "Ensemble",
-    "FastForwardError",
-    "GrokkingTime",
-    "MaxMargin",
-    "MeanField",
-    "Phases",
-    "PredictedTime",
-    "ResidualLimit",
-    "Trajectory",
-    "accuracy",
-    "adversarial_accuracy",
-    "bias_curve",
-    "bias_equilibrium",
-    "bias_limit",
-    "bias_pull",
-    "check_assumption",
-    "crossing_time",
-    "ensemble",
-    "fast_forward",
-    "gradient_descent",
-    "grokking_bounds",
-    "grokking_time",
-    "max_margin",
-    "mean_field",
-    "pgd",
-    "phases",
-    "predicted_accuracy",
-    "predicted_grokking_time",
-    "pull_phases",
-    "quadrature_time",
-    "residual_limit",
-    "sample_concentrated",
-    "sample_standard",
-    "sweep",
-    "worst_case",
-]
+_PUBLIC = {
+    "data": ("Dataset", "sample_concentrated", "sample_standard"),
+    "descent": ("Trajectory", "gradient_descent"),
+    "fastforward": ("FastForwardError", "fast_forward"),
+    "measures": (
+        "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "phases",
+    ),
+    "attack": ("adversarial_accuracy", "pgd", "worst_case"),
+    "margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),
+    "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
+    "theory.theorems": (
+        "ResidualLimit", "bias_curve", "bias_limit", "grokking_bounds", "residual_limit",
+    ),
+    "theory.meanfield": ("MeanField", "mean_field"),
+    "theory.predictions": (
+        "PredictedTime", "predicted_accuracy", "predicted_grokking_time", "quadrature_time",
+    ),
+    "runs.ensemble": ("Ensemble", "ensemble"),
+    "runs.sweep": ("sweep",),
+}  # fmt: skip
+_MODULES = {
+    "figures": "book.figures", "figures_bounds": "book.figures_bounds",
+    "figures_scale": "book.figures_scale", "figures_theory": "book.figures_theory", "recipes": "runs.recipes",
+    "records": "runs.records",
+}  # fmt: skip
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - sorted once
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    elif name in _MODULES:
+        value = import_module(f".{_MODULES[name]}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

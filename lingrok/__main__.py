@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import records
 from .fastforward import FastForwardError
+from .runs import records
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 
 from . import _checks
 from ._checks import FloatArray
-from .origin import traced
+from ._origin import traced
 
 HALF_WIDTH = 5.0  # of the cube
 _ROWS_AT_ONCE = 1 << 21  # numbers a working chunk holds: 16 MB

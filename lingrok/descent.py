@@ -27,9 +27,9 @@ from tqdm.auto import tqdm
 
 from . import _checks
 from ._checks import FloatArray
+from ._origin import traced
 from ._state import State, fingerprint
 from .data import Dataset
-from .origin import traced
 
 _SMALL = 1 << 22  # numbers: up to 32 MB the signed rows are kept as a second copy of X
 _CHUNK = 1 << 17  # numbers a chunk of rows holds: 1 MB, so both products find it in a core's cache

@@ -33,6 +33,7 @@ from tqdm.auto import tqdm
 
 from . import _checks
 from ._checks import FloatArray
+from ._origin import traced
 from ._state import Arrays, State
 from .data import Dataset
 from .descent import (
@@ -44,7 +45,6 @@ from .descent import (
     plan,
     trajectory,
 )
-from .origin import traced
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature

@@ -11,8 +11,8 @@ from lingrok import (
     predicted_grokking_time,
     sweep,
 )
-from lingrok.comparison import compare, slope
-from lingrok.sweep import measured_times
+from lingrok.runs.sweep import measured_times
+from lingrok.theory.comparison import compare, slope
 
 SETTING = {
     "n_pos": 200, "n_neg": 200, "sv_pos": 70, "sv_neg": 50, "d": 2, "gamma": 1e-2, "lr": 1e-2,

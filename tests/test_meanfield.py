@@ -18,9 +18,9 @@ from lingrok import (
     sample_concentrated,
     sample_standard,
 )
-from lingrok.meanfield import _System
-from lingrok.population import lateral_variance, projections, slice_area
-from lingrok.predictions import _lateral_distribution
+from lingrok.theory.meanfield import _System
+from lingrok.theory.population import lateral_variance, projections, slice_area
+from lingrok.theory.predictions import _lateral_distribution
 
 DIMENSIONS = (1, 2, 3, 16, 256, 1024)
 SIGMAS = 4.0  # of what chance may do; seeds are fixed, so a test fails always or never

@@ -16,7 +16,7 @@ from lingrok import (
     sample_concentrated,
     sample_standard,
 )
-from lingrok.report import number, spread
+from lingrok.book.report import number, spread
 
 STEPS = np.array([1, 10, 100, 1000])
 

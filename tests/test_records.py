@@ -27,7 +27,7 @@ from lingrok import (
 )
 from lingrok.__main__ import main
 from lingrok.attack import adversarial_accuracy
-from lingrok.recipes import RECIPES, Experiment
+from lingrok.runs.recipes import RECIPES, Experiment
 
 TINY = {
     "tiny": replace(
@@ -213,7 +213,7 @@ KILL = """
 import json, os, pathlib, random, signal, sys, time
 from dataclasses import replace
 from lingrok.__main__ import main
-from lingrok.recipes import RECIPES
+from lingrok.runs.recipes import RECIPES
 import test_records
 
 RECIPES["slow"] = test_records.SLOW
@@ -548,7 +548,7 @@ def test_memory_stays_within_what_a_recipe_asks_for():
     # In a process of its own; a small run first, for what libraries take once
     code = """
 from dataclasses import replace
-from lingrok.recipes import RECIPES, peak_memory
+from lingrok.runs.recipes import RECIPES, peak_memory
 recipe = replace(RECIPES["d64-unplanted"], steps=20, n_test=4_000, n_attacked=1_000)
 recipe.run()
 before, large = peak_memory(), replace(recipe, n_pos=80_000, n_neg=80_000)

@@ -12,7 +12,7 @@ import pytest
 from problems import blobs, planted, refuses, relative_error, thetas
 
 from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent
-from lingrok.sweep import measured_times, sweep
+from lingrok.runs.sweep import measured_times, sweep
 
 SETTINGS = [{"scale": 0.1, "name": "a"}, {"scale": 1, "name": "b"}, {"scale": 1e9, "name": "c"}]
 
@@ -82,7 +82,7 @@ def test_equal_numbers_are_one_run(counted, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lingrok.sweep import sweep
+from lingrok.runs.sweep import sweep
 
 def run(seed):
     if seed == 3:

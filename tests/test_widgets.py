@@ -8,8 +8,8 @@ import pytest
 from ipywidgets import FloatSlider
 from problems import refuses
 
-from lingrok.bookfigure import drawn, subplots
-from lingrok.widgets import Pictures
+from lingrok.book.figure import drawn, subplots
+from lingrok.book.widgets import Pictures
 
 
 class Elements(HTMLParser):

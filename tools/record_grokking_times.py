@@ -14,8 +14,8 @@ import numpy as np
 from scipy.stats import qmc
 
 from lingrok import quadrature_time, records
-from lingrok.recipes import Column
-from lingrok.sweep import measured_times, sweep
+from lingrok.runs.recipes import Column
+from lingrok.runs.sweep import measured_times, sweep
 
 RECORD = records.DATA / "grokking-times.csv"
 DIMENSIONS = (2, 2, 3, 4, 8, 16, 32, 64, 128, 256)

@@ -7,13 +7,13 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
-from . import _checks
-from ._checks import FloatArray
-from .data import Dataset
-from .descent import Trajectory
-from .margin import max_margin
-from .measures import Phases
-from .origin import traced
+from .. import _checks
+from .._checks import FloatArray
+from .._origin import traced
+from ..data import Dataset
+from ..descent import Trajectory
+from ..margin import max_margin
+from ..measures import Phases
 
 _ROWS_AT_ONCE = 1 << 20  # margins a chunk holds: 8 MB
 

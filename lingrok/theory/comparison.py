@@ -9,10 +9,10 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import linregress, t
 
+from .._origin import traced
 from .meanfield import MeanField, mean_field
-from .origin import traced
 from .predictions import PredictedTime, predicted_accuracy, predicted_grokking_time
-from .theory import bias_limit, grokking_bounds
+from .theorems import bias_limit, grokking_bounds
 
 EPS = (0.0, 0.01, 0.05, 0.2)
 _FIELD = ("n_pos", "n_neg", "steps", "sv_pos", "sv_neg", "d", "gamma", "lr")

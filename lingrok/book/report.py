@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from myst_nb import glue
 
-from .ensemble import Ensemble
+from .._format import number, spread
+from ..runs.ensemble import Ensemble
 
 DECISIONS = ("reproduced", "reproduced with a correction", "not reproduced")
 
@@ -69,25 +69,6 @@ def verdict(
     }.items():  # fmt: skip
         glue(f"{name}-{key}", value, display=False)
     return Verdict(claim, paper, measured, tolerance, decision)
-
-
-def spread(values: npt.ArrayLike, digits: int = 2) -> str:
-    """Median and range over seeds, as "median [smallest, largest]" with so many digits."""
-    array = np.asarray(values, dtype=np.float64)
-    # Not np.median, which makes NaN of the mean of two infinities
-    middle = float(np.quantile(array, 0.5, method="inverted_cdf"))
-    median, least, most = (number(v, digits) for v in (middle, array.min(), array.max()))
-    return f"{median} [{least}, {most}]"
-
-
-def number(value: float, digits: int = 2) -> str:
-    """Round to significant digits, with an exponent where zeros would have to be counted."""
-    if np.isinf(value):
-        return "never"
-    if value != 0 and not 1e-3 <= abs(value) < 1e4:
-        return f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:g}"
 
 
 _LEVELS = {"supremum": "own supremum", "one": "1", "final": "last value, kept"}

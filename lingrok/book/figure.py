@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import Collection, QuadMesh
 from matplotlib.figure import Figure
 
-from .origin import Origin, call, origins, own
+from .._origin import Origin, call, origins, own
 
 FOLDER = "figure-data"  # beside the chapter, not committed: each run of a page writes it again
 _STYLE: dict[Any, Any] = {

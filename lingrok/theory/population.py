@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from ._checks import FloatArray
-from .data import HALF_WIDTH, _sum_density
+from .._checks import FloatArray
+from ..data import HALF_WIDTH, _sum_density
 
 _FARTHEST = 8 * HALF_WIDTH / np.sqrt(3)  # 8 standard deviations of a projection, in any dimension
 _FINEST = 64  # parts of gamma that the first panel is wide

@@ -12,8 +12,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
+from ..measures import crossing_time, grokking_time
 from .ensemble import ensemble
-from .measures import crossing_time, grokking_time
 
 # As they stand in the file, so that what is read back is what was written
 Key = tuple[str, ...]

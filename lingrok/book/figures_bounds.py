@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from ._checks import FloatArray
-from .bookfigure import drawn, subplots
-from .comparison import Slope
-from .ensemble import Ensemble
+from .._checks import FloatArray
+from ..runs.ensemble import Ensemble
+from ..theory.comparison import Slope
+from ..theory.meanfield import MeanField
+from ..theory.predictions import predicted_accuracy
+from .figure import drawn, subplots
 from .figures import COLOURS, frame, plain_decades
-from .meanfield import MeanField
-from .predictions import predicted_accuracy
 
 _RUN, _THEORY = COLOURS["concentrated"], "black"
 _DASHED: Any = (0, (4, 2))

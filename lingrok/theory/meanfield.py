@@ -41,11 +41,11 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.integrate import OdeSolution, solve_ivp
 from scipy.special import expit
 
-from . import _checks
-from ._checks import FloatArray
-from .data import _sizes, _space
-from .descent import plan
-from .origin import traced
+from .. import _checks
+from .._checks import FloatArray
+from .._origin import traced
+from ..data import _sizes, _space
+from ..descent import plan
 from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ._checks import FloatArray
-from .bookfigure import drawn, subplots
-from .data import HALF_WIDTH
+from .._checks import FloatArray
+from ..data import HALF_WIDTH
+from .figure import drawn, subplots
 from .figures import COLOURS, LINES, log_time, seed_band
 
 # One test in two readings: one colour, two line styles

@@ -21,13 +21,13 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ._checks import FloatArray
-from ._state import State, fingerprint
-from .attack import adversarial_accuracy
-from .data import Dataset, sample_concentrated, sample_standard
-from .descent import Trajectory, gradient_descent, one_blas_thread
-from .fastforward import fast_forward
-from .measures import accuracy
+from .._checks import FloatArray
+from .._state import State, fingerprint
+from ..attack import adversarial_accuracy
+from ..data import Dataset, sample_concentrated, sample_standard
+from ..descent import Trajectory, gradient_descent, one_blas_thread
+from ..fastforward import fast_forward
+from ..measures import accuracy
 
 _LIBRARIES = 500_000_000  # bytes that Python and its libraries take, working chunks included
 _SUMS = 40  # Hessians that are summed at once, about, in bytes of one

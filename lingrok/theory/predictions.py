@@ -10,11 +10,11 @@ from scipy.optimize import brentq
 from scipy.special import betainc, expit, ndtri
 from scipy.stats import chi2
 
-from . import _checks
-from ._checks import FloatArray
-from .data import HALF_WIDTH
+from .. import _checks
+from .._checks import FloatArray
+from ..data import HALF_WIDTH
+from ..measures import crossing_time
 from .meanfield import MeanField
-from .measures import crossing_time
 from .population import lateral_variance, slice_area
 
 _NODES, _LENGTH_WEIGHT = leggauss(12)

@@ -17,8 +17,8 @@ from lingrok import (
     sample_concentrated,
     sample_standard,
 )
-from lingrok.bookfigure import BookFigure, drawn, subplots
-from lingrok.origin import origins
+from lingrok._origin import origins
+from lingrok.book.figure import BookFigure, drawn, subplots
 
 
 class Line(HTMLParser):
@@ -88,7 +88,7 @@ def test_a_figure_says_who_drew_it_from_what(runs):
     line = Line(figure)
     assert line.codes == ["figures.accuracies(…, 'standard', until=1000)", origins(runs)[0].call]
     assert line.text.startswith("Drawn by")
-    assert Line(plain([1, 2], until=0.5)).codes == ["test_origin.plain(…, until=0.5)"]
+    assert Line(plain([1, 2], until=0.5)).codes == ["test_provenance.plain(…, until=0.5)"]
     assert Line(plain([1, 2]).made_from(runs)).codes[1] == origins(runs)[0].call
 
 
@@ -132,7 +132,7 @@ def test_its_file_has_a_name_that_depends_on_calls_and_labels_but_on_no_number(r
 def test_shown_in_a_notebook_it_is_an_image_a_line_and_a_file(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = []
-    monkeypatch.setattr("lingrok.bookfigure.display", lambda one, **_: shown.append(one))
+    monkeypatch.setattr("lingrok.book.figure.display", lambda one, **_: shown.append(one))
     figure = figures.accuracies(runs, "concentrated")
     figure._ipython_display_()
     image, line = shown

@@ -14,12 +14,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from ._checks import FloatArray
-from .bookfigure import drawn, subplots
-from .data import Dataset
-from .descent import Trajectory
-from .ensemble import Ensemble
-from .measures import Phases
+from .._checks import FloatArray
+from ..data import Dataset
+from ..descent import Trajectory
+from ..measures import Phases
+from ..runs.ensemble import Ensemble
+from .figure import drawn, subplots
 
 # Colour-blind safe (Okabe and Ito), apart in lightness as well; a line style an idea
 COLOURS = {

@@ -23,11 +23,12 @@ import pandas as pd
 import psutil
 import scipy
 
-from . import _state, report
-from .origin import Origin
+from .. import _state
+from .._format import number
+from .._origin import Origin
 from .recipes import RECIPES, Column, Experiment, Recipe
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 MANIFEST = "datapackage.json"
 _WORK = ".work"  # where stopped runs keep their state, not a part of the records
 _DIGITS = 8  # of numbers that no other run is compared with bit for bit
@@ -216,8 +217,8 @@ def took(resource: Mapping[Any, Any]) -> str:
     """Return the time that a record took, in words."""
     seconds = resource["recipe"]["seconds"]
     if seconds < 100:
-        return f"{report.number(seconds)} seconds"
-    return f"{report.number(seconds / 60)} minutes"
+        return f"{number(seconds)} seconds"
+    return f"{number(seconds / 60)} minutes"
 
 
 def provenance(table: pd.DataFrame) -> str:
@@ -228,7 +229,7 @@ def provenance(table: pd.DataFrame) -> str:
         counts.append(f"{made['hessian_evaluations']} Hessians")
     return (
         f"{made['command']} took {took(table.attrs)} on {made['machine']}, "
-        f"{' and '.join(counts)}, {report.number(made['peak_memory'] / _GIGA)} GB of memory; "
+        f"{' and '.join(counts)}, {number(made['peak_memory'] / _GIGA)} GB of memory; "
         f"data/{table.attrs['path']}, SHA-256 {sha[:12]}…"
     )
 

@@ -11,7 +11,7 @@ from ipywidgets import HTML, VBox, Widget
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from .bookfigure import BookFigure
+from .figure import BookFigure
 
 # A frame is stored in the page, as some 12 kB of PNG; without the palette it would be three times
 # as many

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 
-from . import _checks
-from ._checks import FloatArray
-from .attack import adversarial_accuracy
-from .data import Dataset, sample_concentrated, sample_standard
-from .descent import Trajectory
-from .fastforward import fast_forward
-from .measures import GrokkingTime, Phases, accuracy, grokking_time, phases
-from .origin import traced
+from .. import _checks
+from .._checks import FloatArray
+from .._origin import traced
+from ..attack import adversarial_accuracy
+from ..data import Dataset, sample_concentrated, sample_standard
+from ..descent import Trajectory
+from ..fastforward import fast_forward
+from ..measures import GrokkingTime, Phases, accuracy, grokking_time, phases
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._checks import FloatArray
-from .bias import BiasPull
-from .bookfigure import drawn, subplots
-from .data import Dataset
-from .descent import Trajectory
-from .ensemble import Ensemble
+from .._checks import FloatArray
+from ..data import Dataset
+from ..descent import Trajectory
+from ..measures import Phases
+from ..runs.ensemble import Ensemble
+from ..theory.bias import BiasPull
+from .figure import drawn, subplots
 from .figures import COLOURS, LINES, NEUTRAL, NEUTRAL_LINES, frame, log_time, plain_decades
-from .measures import Phases
 
 Steps = npt.NDArray[np.int64]
 _LOOKS: list[tuple[str, Any]] = list(zip(NEUTRAL, NEUTRAL_LINES, strict=True))

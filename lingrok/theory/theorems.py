@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_expit
 
-from . import _checks
-from ._checks import FloatArray
-from .data import Dataset
-from .margin import MaxMargin, max_margin
+from .. import _checks
+from .._checks import FloatArray
+from ..data import Dataset
+from ..margin import MaxMargin, max_margin
 
 _NEWTON = 60  # iterations at most; half a dozen are usual
 _LEAST_DUAL = 1e-12  # over the mean dual: what is less is taken for 0

@@ -1,0 +1,1 @@
+"""What only a page needs: figures, sliders, findings and verdicts."""

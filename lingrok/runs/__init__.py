@@ -1,0 +1,1 @@
+"""Many runs and long runs: ensembles, sweeps, recipes and their records."""
