@@ -45,7 +45,7 @@ class Dataset:
 
     X: FloatArray
     y: FloatArray
-    gamma: float
+    gamma: float = 1.0  # TEMP
 
     def __post_init__(self) -> None:
         X, y = _checks.finite("X", self.X, 2), _checks.finite("y", self.y, 1)
