@@ -4,8 +4,6 @@ A recipe fixes everything that its result depends on, the seeds of all points in
 `work` directory it can be stopped at any moment, and goes on to the identical result.
 """
 
-import itertools
-import resource
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,6 +17,7 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import psutil
 from tqdm.auto import tqdm
 
 from .._checks import FloatArray
@@ -28,9 +27,10 @@ from ..data import Dataset, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent, one_blas_thread
 from ..fastforward import fast_forward
 from ..measures import accuracy
+from .ensemble import accuracies_by_planting
 
 _LIBRARIES = 500_000_000  # bytes that Python and its libraries take, working chunks included
-_SUMS = 40  # Hessians that are summed at once, about, in bytes of one
+_HESSIANS = 40  # that are held at once while they are summed, about
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,13 @@ class Column:
 class Result:
     """A recipe's table, a row a checkpoint, and what it took to make it.
 
-    Attributes
-    ----------
-    table : DataFrame
-    gradient_evaluations, hessian_evaluations : int
-    error_estimate : float
-        The largest one; 0 for exact runs.
-    peak_memory : int
-        Bytes.
+    `largest_error_estimate` is 0 for exact runs; `peak_memory` is in bytes.
     """
 
     table: pd.DataFrame
     gradient_evaluations: int
     hessian_evaluations: int
-    error_estimate: float
+    largest_error_estimate: float
     peak_memory: int
 
 
@@ -118,7 +111,7 @@ class Recipe(ABC):
     def memory(self) -> int:
         """Bytes that a run needs: the training set once, sums of Hessians, and the libraries."""
         points = (self.n_pos + self.n_neg) * (self.d + 1) * 8
-        return int(1.02 * points) + _SUMS * (self.d + 1) ** 2 * 8 + _LIBRARIES
+        return int(1.02 * points) + _HESSIANS * (self.d + 1) ** 2 * 8 + _LIBRARIES
 
     @property
     def disk(self) -> int:
@@ -215,32 +208,19 @@ class Experiment(Recipe):
         """Trajectory, accuracies on the training points, and peak memory so far."""
         file = State(work and work / "run.npz", fingerprint(**asdict(self)))
         kept: dict[str, Any] | None = file.read()
-        if kept:
-            kept = {name: each if each.ndim else int(each) for name, each in kept.items()}
-            accuracies, peak = {name: kept.pop(name) for name in _TRAIN}, kept.pop("peak")
-            return Trajectory(**kept), accuracies, peak
-        data = self.train()
-        run = fast_forward(
-            data, self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
-            rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
-        )  # fmt: skip
-        accuracies, peak = self._train_accuracies(run, data), peak_memory()
-        arrays = {field.name: getattr(run, field.name) for field in fields(run)}
-        file.write(arrays | accuracies | {"peak": peak}, last=True)
-        return run, accuracies, peak
-
-    def _train_accuracies(self, run: Trajectory, data: Dataset) -> dict[str, FloatArray]:
-        """Accuracies on all training points and on the unplanted ones; planted ones come first."""
-        starts = (0, self.sv_pos, self.n_pos, self.n_pos + self.sv_neg, data.n)
-        right = np.zeros((4, len(run.steps)))
-        for i, (start, stop) in enumerate(itertools.pairwise(starts)):
-            if stop > start:
-                rows = slice(start, stop)  # views, no copies
-                part = Dataset(data.X[rows], data.y[rows], data.gamma)
-                right[i] = np.rint(accuracy(run, part) * part.n)
-        planted = self.sv_pos + self.sv_neg
-        shares = right.sum(axis=0) / data.n, right[1::2].sum(axis=0) / (data.n - planted)
-        return dict(zip(_TRAIN, shares, strict=True))
+        if kept is None:
+            data = self.train()
+            run = fast_forward(
+                data, self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
+                rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
+            )  # fmt: skip
+            kept = {field.name: getattr(run, field.name) for field in fields(run)}
+            kept |= dict(zip(_TRAIN, accuracies_by_planting(run, data), strict=True))
+            kept["peak"] = peak_memory()
+            file.write(kept, last=True)
+        kept = {name: each if np.ndim(each) else int(each) for name, each in kept.items()}
+        accuracies, peak = {name: kept.pop(name) for name in _TRAIN}, kept.pop("peak")
+        return Trajectory(**kept), accuracies, peak
 
     def _test(
         self, name: str, run: Trajectory, work: Path | None, progress: bool
@@ -292,8 +272,13 @@ def _attacks(epsilon: float) -> tuple[str, str]:
 
 def peak_memory() -> int:
     """Most memory that this process has held so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    most = getattr(psutil.Process().memory_info(), "peak_wset", None)  # on Windows
+    if most is None:
+        import resource  # noqa: PLC0415 - everywhere else
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        most *= 1 if sys.platform == "darwin" else 1024
+    return int(most)
 
 
 _TRAIN = ("train", "unplanted")
