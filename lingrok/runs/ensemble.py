@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -128,13 +128,11 @@ class Ensemble:
     def first(self, k: int) -> "Ensemble":
         """Keep the first k seeds, and all that belongs to them."""
         k = _checks.count("k", k, 1, len(self.seeds))
-        known = {name: vars(self)[name][:k] for name in SETS if name in vars(self)}
-        fewer = replace(self, seeds=self.seeds[:k], runs=self.runs[:k])
-        return self._derived(fewer, f"first({k})", known)
+        return self._with(self.runs[:k], f"first({k})")
 
     def changed(self, change: Callable[[Trajectory], Trajectory]) -> "Ensemble":
         """Change every run, as by ``lambda run: replace(run, b=0 * run.b)``: what would be then."""
-        return self._derived(replace(self, runs=tuple(map(change, self.runs))), "changed(…)", {})
+        return self._with(tuple(map(change, self.runs)), "changed(…)")
 
     def times(
         self,
@@ -152,13 +150,10 @@ class Ensemble:
         `grokking_time`.
         """
         seen = slice(self.at(until, "until") + 1)
-        curves = zip(
-            self._curves("train", "train" if train is None else train),
-            self._curves("test", test), strict=True,
-        )  # fmt: skip
+        fitted = self._curves("train", "train" if train is None else train)
         return [
             grokking_time(self.steps[seen], one[seen], other[seen], eps=eps, reference=reference)
-            for one, other in curves
+            for one, other in zip(fitted, self._curves("test", test), strict=True)
         ]
 
     def zetas(self, test: str | FloatArray, **definition: Any) -> FloatArray:
@@ -179,10 +174,7 @@ class Ensemble:
     def phases(self) -> Phases:
         """Where the phases meet: medians over the runs."""
         each = [phases(run, gamma=self.gamma, alpha=self.alpha) for run in self.runs]
-        return Phases(
-            float(np.median([one.unlearning for one in each])),
-            float(np.median([one.generalisation for one in each])),
-        )
+        return Phases(*np.median(list(map(astuple, each)), axis=0).tolist())
 
     def at(self, step: float, name: str = "step") -> int:
         """Index of the last checkpoint that is not after `step`."""
@@ -197,13 +189,9 @@ class Ensemble:
         if isinstance(value, str):
             _checks.one_of(name, value, SETS)
             return np.asarray(getattr(self, value))
-        shape = (len(self.seeds), len(self.steps))
-        curves = _checks.finite(name, value, 2)
+        curves, shape = _checks.finite(name, value, 2), (len(self.seeds), len(self.steps))
         if curves.shape != shape:
-            raise ValueError(
-                f"{name} must have a row a seed and a column a checkpoint, {shape}, "
-                f"got {curves.shape}"
-            )
+            raise ValueError(f"{name} must be (seeds, checkpoints) = {shape}, got {curves.shape}")
         return curves
 
     def _measured(
@@ -212,9 +200,9 @@ class Ensemble:
         each = zip(self.seeds, self.runs, strict=True)
         return np.array([measure(run, self.sample.draw(on, seed)) for seed, run in each])
 
-    def _derived(self, result: "Ensemble", how: str, known: dict[str, FloatArray]) -> "Ensemble":
-        """Hand on what is known already, and where it comes from."""
-        vars(result).update(known)
+    def _with(self, runs: tuple[Trajectory, ...], how: str) -> "Ensemble":
+        """Take other runs of the first seeds, and say where they come from."""
+        result = replace(self, seeds=self.seeds[: len(runs)], runs=runs)
         if origin := own(self):
             remember(result, Origin(f"{origin.call}.{how}", origin.files))
         return result

@@ -168,44 +168,40 @@ class Experiment(Recipe):
 
     def columns(self) -> dict[str, Column]:
         """Return where the hyperplane is, and how good."""
-        tests = {
-            "standard": f"{self.n_test} points of the standard distribution",
-            "concentrated": f"{self.n_test} points of the concentrated distribution",
+        numbers = {
+            "norm": "length of the weights w",
+            "b": "bias",
+            "distance": "|b| / ||w||, in units of the points' coordinates",
+            "angle": "angle between w and the true separator's normal, in rad",
+            "train": "accuracy on the training points, from 0 to 1",
+            "unplanted": "accuracy on those of them that were not planted",
         }
+        for name in ("standard", "concentrated"):
+            numbers[name] = f"accuracy on {self.n_test} points of the {name} distribution"
         for epsilon in self.epsilons:
             plain, preserving = _attacks(epsilon)
-            tests[plain] = f"{self.n_attacked} standard points, attacked up to {epsilon:g} (l_inf)"
-            tests[preserving] = f"{tests[plain]}, labels preserved"
-        return {
-            "step": _STEP,
-            "norm": Column("number", "length of the weights w"),
-            "b": Column("number", "bias"),
-            "distance": Column("number", "|b| / ||w||, in units of the points' coordinates"),
-            "angle": Column("number", "angle between w and the true separator's normal, in rad"),
-            "train": Column("number", "accuracy on the training points, from 0 to 1"),
-            "unplanted": Column("number", "accuracy on those of them that were not planted"),
-            **{name: Column("number", f"accuracy on {what}") for name, what in tests.items()},
-            "error_estimate": Column("number", "bound on the error of (w, b) / its length"),
-        }
+            numbers[plain] = (
+                f"accuracy on {self.n_attacked} standard points, attacked up to {epsilon:g} (l_inf)"
+            )
+            numbers[preserving] = f"{numbers[plain]}, labels preserved"
+        numbers["error_estimate"] = "bound on the error of (w, b) / its length"
+        return {"step": _STEP} | {name: Column("number", what) for name, what in numbers.items()}
 
     def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
         """Fast-forward, and measure; the training set is gone before the tests are sampled."""
-        run, accuracies, peak = self._descend(work, progress)
+        run, known = self._descend(work, progress)
         for name in ("standard", "concentrated", "adversarial"):
-            accuracies |= self._test(name, run, work, progress)
-        known = {"step": run.steps, **accuracies}
+            known |= self._test(name, run, work, progress)
         table = pd.DataFrame(
-            {name: known.get(name, getattr(run, name, None)) for name in self.columns()}
+            {name: known[name] if name in known else getattr(run, name) for name in self.columns()}
         )
         return Result(
             table, run.gradient_evaluations, run.hessian_evaluations,
-            float(run.error_estimate.max()), max(peak, peak_memory()),
+            float(run.error_estimate.max()), max(known["peak"], peak_memory()),
         )  # fmt: skip
 
-    def _descend(
-        self, work: Path | None, progress: bool
-    ) -> tuple[Trajectory, dict[str, FloatArray], int]:
-        """Trajectory, accuracies on the training points, and peak memory so far."""
+    def _descend(self, work: Path | None, progress: bool) -> tuple[Trajectory, dict[str, Any]]:
+        """Trajectory, and by name: its steps, accuracies on training points, peak memory so far."""
         file = State(work and work / "run.npz", fingerprint(**asdict(self)))
         kept: dict[str, Any] | None = file.read()
         if kept is None:
@@ -219,8 +215,8 @@ class Experiment(Recipe):
             kept["peak"] = peak_memory()
             file.write(kept, last=True)
         kept = {name: each if np.ndim(each) else int(each) for name, each in kept.items()}
-        accuracies, peak = {name: kept.pop(name) for name in _TRAIN}, kept.pop("peak")
-        return Trajectory(**kept), accuracies, peak
+        known = {name: kept.pop(name) for name in (*_TRAIN, "peak")} | {"step": kept["steps"]}
+        return Trajectory(**kept), known
 
     def _test(
         self, name: str, run: Trajectory, work: Path | None, progress: bool

@@ -135,7 +135,7 @@ def record(
     with _locked(work, f"{name} is being recorded in {directory} by another process: let it end"):
         refuse_another()  # which another process may have made since
         work.mkdir(exist_ok=True)
-        clock = _Clock(work)
+        attempts, began = _begin(work)
         result = recipe.run(work=work, progress=progress)
         digits = f"%.{_DIGITS}g" if isinstance(recipe, Experiment) else None
         table = result.table.to_csv(index=False, lineterminator="\n", float_format=digits)
@@ -146,8 +146,8 @@ def record(
             recipe={
                 "command": f"python -m lingrok record {name}",
                 "parameters": parameters,
-                "seconds": round(clock.seconds, 3),
-                "attempts": clock.attempts,
+                "seconds": round(time.time() - began, 3),
+                "attempts": attempts,
                 **{name: value for name, value in vars(result).items() if name != "table"},
             },
         )  # fmt: skip
@@ -163,20 +163,10 @@ def enter(
     key: Sequence[str],
     recipe: Mapping[str, Any],
 ) -> None:
-    """Write a table, and enter it into the manifest beside it.
+    """Write a table, the content of a CSV file, and enter it into the manifest beside it.
 
-    Parameters
-    ----------
-    path : Path
-        A CSV file, and what it will hold.
-    table : bytes
-    title : str
-    columns : mapping from str to Column
-        What each column holds.
-    key : sequence of str
-        Columns that together tell a row from all others.
-    recipe : mapping
-        With the `command` and the `seconds` that made it, and what else there is to say.
+    `key` names the columns that together tell a row from all others; `recipe` has the `command` and
+    the `seconds` that made it, and what else there is to say.
     """
     entry = {
         "profile": "tabular-data-resource",
@@ -256,9 +246,8 @@ def listing(directory: str | os.PathLike[str] = DATA) -> str:
     """Return a line for each recipe: whether it is recorded, and what that took."""
     resources, lines = read_manifest(Path(directory)), []
     for name, recipe in RECIPES.items():
-        made = "not recorded"
-        if name in resources:
-            made = f"{resources[name]['bytes']:,} bytes, made in {took(resources[name])}"
+        one = resources.get(name)
+        made = f"{one['bytes']:,} bytes, made in {took(one)}" if one else "not recorded"
         lines.append(f"{name:<25}{made:<40}{recipe.title}")
     return "\n".join(lines)
 
@@ -266,9 +255,7 @@ def listing(directory: str | os.PathLike[str] = DATA) -> str:
 def took(resource: Mapping[Any, Any]) -> str:
     """Return the time that a record took, in words."""
     seconds = resource["recipe"]["seconds"]
-    if seconds < 100:
-        return f"{number(seconds)} seconds"
-    return f"{number(seconds / 60)} minutes"
+    return f"{number(seconds)} seconds" if seconds < 100 else f"{number(seconds / 60)} minutes"
 
 
 def provenance(table: pd.DataFrame) -> str:
@@ -284,31 +271,20 @@ def provenance(table: pd.DataFrame) -> str:
     )
 
 
-class _Clock:
-    """Time that a run has taken, whatever stopped it in between.
+def _begin(work: Path) -> tuple[int, float]:
+    """Begin one more attempt: its number, and when a single one would have begun.
 
     An attempt that was stopped has lasted until it wrote a state for the last time.
     """
-
-    def __init__(self, work: Path) -> None:
-        self.path = work / "clock.json"
-        before, began, self.attempts = 0.0, None, 0
-        if self.path.exists():
-            try:
-                before, began, self.attempts = json.loads(self.path.read_bytes())
-            except ValueError:
-                raise ValueError(f"{self.path} is damaged: remove {work} to start anew") from None
-        if began is not None:
-            ended = [path.stat().st_mtime for path in work.glob("*.npz")]
-            before += max([0.0, *(end - began for end in ended)])
-        self.before, self.began = before, time.time()
-        self.attempts += 1
-        _state.write(self.path, json.dumps([before, self.began, self.attempts]).encode())
-
-    @property
-    def seconds(self) -> float:
-        """Of all attempts so far."""
-        return self.before + time.time() - self.began
+    path, attempt, before = work / "clock.json", 0, 0.0
+    if path.exists():
+        try:
+            before, began, attempt = json.loads(path.read_bytes())
+        except ValueError:
+            raise ValueError(f"{path} is damaged: remove {work} to start anew") from None
+        before += max([0.0, *(state.stat().st_mtime - began for state in work.glob("*.npz"))])
+    _state.write(path, json.dumps([before, time.time(), attempt + 1]).encode())
+    return attempt + 1, time.time() - before
 
 
 def _content(directory: Path, resource: Resource) -> bytes:
@@ -318,12 +294,9 @@ def _content(directory: Path, resource: Resource) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) != resource["bytes"]:
-        raise RecordError(
-            f"{path} is damaged: {len(content)} bytes, where its manifest has {resource['bytes']}"
-        )
     if _hash(content) != resource["hash"]:
-        raise RecordError(f"{path} is damaged: its checksum is not the one of its manifest")
+        sizes = f"{len(content)} bytes, where its manifest has {resource['bytes']}"
+        raise RecordError(f"{path} is damaged: another checksum, {sizes}")
     return content
 
 
@@ -363,15 +336,12 @@ def _locked(work: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
 def _check_room(name: str, recipe: Recipe, directory: Path, progress: bool) -> None:
     """Refuse a run that memory or disk have no room for."""
     place = next(path for path in (directory, *directory.resolve().parents) if path.exists())
-    room = {
-        "memory": (recipe.memory, psutil.virtual_memory().available),
-        "disk": (recipe.disk, shutil.disk_usage(place).free),
-    }
-    if progress:
-        needs = " and ".join(f"{need / _GIGA:.2g} GB of {what}" for what, (need, _) in room.items())
-        print(f"{name} needs {needs}", file=sys.stderr)
-    for what, (need, free) in room.items():
+    for what, need, free in (
+        ("memory", recipe.memory, psutil.virtual_memory().available),
+        ("disk", recipe.disk, shutil.disk_usage(place).free),
+    ):
+        needs = f"{name} needs {need / _GIGA:.2g} GB of {what}"
         if free < need:
-            raise RecordError(
-                f"{name} needs {need / _GIGA:.2g} GB of {what}, and {free / _GIGA:.2g} GB are free"
-            )
+            raise RecordError(f"{needs}, and {free / _GIGA:.2g} GB are free")
+        if progress:
+            print(needs, file=sys.stderr)
