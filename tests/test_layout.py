@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import sizes
 from packaging.requirements import Requirement
+from try_package import BOOKS, WORK
 
 import lingrok
 
@@ -203,9 +204,6 @@ def test_lock_files_name_no_place(name):
 
 # What an import brings
 
-HEAVY = ["matplotlib", "PIL", "seaborn", "pandas", "psutil", "IPython", "ipykernel", "ipywidgets"]
-HEAVY += ["myst_nb", "sphinx", "dask", "sklearn"]
-
 
 def in_python(code):
     """Run code in a new interpreter, in the repository; return what it prints."""
@@ -228,34 +226,26 @@ def test_a_plain_import_takes_less_than_half_a_second():
     assert float(in_python(f"{code}; print(time.process_time() - start)")) < 0.5
 
 
-WORK = """
+WITHOUT = """
+import importlib, importlib.abc, sys
+
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in HEAVY:
+        if name.partition(".")[0] in BOOKS:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Missing())
 for name in CORE:
     importlib.import_module("lingrok." + name)
-train = lingrok.sample_standard(200, 200, sv_pos=70, sv_neg=50, seed=0)
-shell = lingrok.sample_concentrated(200, 200, seed=1)
-walk = lingrok.gradient_descent(train, 1000)
-run = lingrok.fast_forward(train, 1e9)
-assert abs(lingrok.fast_forward(train, 1000).w[-1] - walk.w[-1]).max() < 1e-6
-accuracy = lingrok.accuracy(run, shell)
-assert accuracy[-1] == 1
-lingrok.grokking_time(run.steps, lingrok.accuracy(run, train), accuracy, eps=0.05)
-assert lingrok.adversarial_accuracy(run, train, epsilon=1e-4)[-1] == 1
-assert abs(lingrok.max_margin(train).margin - 1e-3) < 1e-8
-print(*{*HEAVY} & {name.partition(".")[0] for name in sys.modules})
 """
+BROUGHT = "print(*{*BOOKS} & {name.partition('.')[0] for name in sys.modules})"
 
 
 def test_the_core_works_where_the_books_libraries_are_missing():
     core = [name for name in MODULES if layer(name) == "core"]
     core = [name for name in core if name not in {FACADE, *OPTIONAL_MODULES}]
-    start = f"import importlib.abc, sys, lingrok\nHEAVY, CORE = {HEAVY}, {core}"
-    assert in_python(start + WORK).split() == []
+    names = f"BOOKS, CORE = {BOOKS}, {core}"
+    assert in_python(names + WITHOUT + WORK + BROUGHT).split() == []
 
 
 # Sizes
