@@ -15,7 +15,7 @@ _PUBLIC = {
         "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "phases",
     ),
     "attack": ("adversarial_accuracy", "pgd", "worst_case"),
-    "minimiser": ("Minimum", "minimiser"),
+    "minimum": ("Minimum", "minimiser"),
     "margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),
     "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
     "theory.theorems": (

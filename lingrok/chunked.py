@@ -8,7 +8,6 @@ import dask
 import dask.array as da
 import numpy as np
 
-from . import _checks
 from ._checks import FloatArray
 from .data import Dataset
 from .losses import Loss
@@ -102,9 +101,7 @@ class ChunkedSums(Sums):
     def _sums(self, theta: FloatArray, *names: str, **options: bool) -> list[Any]:
         """Sum over the chunks what each of the methods gives."""
         add, ask = dask.delayed(sum, pure=False), dask.delayed(_ask, pure=False)
-        sums = [
-            add([ask(chunk, name, theta, options) for chunk in self._chunks]) for name in names
-        ]
+        sums = [add([ask(chunk, name, theta, options) for chunk in self._chunks]) for name in names]
         return list(dask.compute(*sums, optimize_graph=False))
 
 

@@ -211,9 +211,7 @@ def _predict(motion: Motion, interval: Interval, m: int, near: Leap | None) -> F
     return c
 
 
-def _few_curvatures(
-    motion: Motion, interval: Interval, c: FloatArray, x: FloatArray
-) -> FloatArray:
+def _few_curvatures(motion: Motion, interval: Interval, c: FloatArray, x: FloatArray) -> FloatArray:
     """Curvatures at the points x, shape (m, size, size), from three and a parabola between.
 
     With many unknowns a Hessian costs far more than a gradient.

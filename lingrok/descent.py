@@ -233,7 +233,7 @@ def walk(
     return now
 
 
-def _stride(
+def _stride(  # noqa: PLR0917
     problem: Problem,
     rule: Rule,
     now: tuple[FloatArray, ...],

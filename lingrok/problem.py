@@ -11,7 +11,6 @@ Said once, for the whole package:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache, singledispatch
 from threading import Lock

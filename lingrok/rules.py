@@ -72,7 +72,7 @@ class Rule(ABC):
         return _checks.at_least_zero(f"lr({t})", self.lr(t))
 
     def identity(self, steps: Iterable[int]) -> str:
-        """What tells it from other rules in a run that records `steps`."""
+        """Name all that tells it from other rules, in a run that records `steps`."""
         if not callable(self.lr):
             return repr(self)
         settings = {name: value for name, value in vars(self).items() if name != "lr"}

@@ -7,6 +7,8 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -640,6 +642,27 @@ def test_what_was_recorded_while_one_waited_is_not_made_again(tmp_path, monkeypa
     monkeypatch.setattr(records, "_locked", late)
     with pytest.raises(records.RecordError, match=r"walk\.csv is there already"):
         records.record("walk", directory=tmp_path)
+
+
+def test_two_tables_are_entered_one_after_the_other(data, monkeypatch):
+    read = records.read_manifest
+
+    def slow(directory):
+        resources = read(directory)
+        time.sleep(0.1)
+        return resources
+
+    monkeypatch.setattr(records, "read_manifest", slow)
+    made = {"command": "python other.py", "seconds": 3.0}
+
+    def enter(name):
+        columns = {"a": recipes.Column("integer", "a")}
+        path = data / f"{name}.csv"
+        records.enter(path, b"a\n1\n", title=name, columns=columns, key=["a"], recipe=made)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(enter, ("one", "two")))
+    assert records.verify(data) == ["one", "tiny", "two", "walk"]
 
 
 def test_a_lock_that_cannot_be_had_is_told(tmp_path, capsys):
