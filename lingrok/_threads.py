@@ -66,7 +66,7 @@ class ThreadedRows(Sums):
         return first
 
     def _margins(self, theta: FloatArray, part: slice) -> FloatArray:
-        z = np.dot(self.data.X[part], theta[: self.data.d])
+        z: FloatArray = np.dot(self.data.X[part], theta[: self.data.d])
         if self.bias:
             z += theta[-1]
         z *= self.data.y[part]
@@ -98,7 +98,7 @@ class ThreadedRows(Sums):
         np.multiply(self.data.X[part][active], root[:, None], out=rows[:, :d], casting="same_kind")
         if self.bias:
             rows[:, d] = root
-        return np.dot(rows.T, rows).astype(np.float64)  # a rank-k update inside
+        return np.asarray(np.dot(rows.T, rows), dtype=np.float64)  # a rank-k update inside
 
 
 @lru_cache

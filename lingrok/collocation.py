@@ -119,7 +119,8 @@ class Leap:
     def slip(self) -> float:
         """Bound on the error of the displacement at its end, by Markov's inequality."""
         m, interval = len(self.coefficients), self.interval
-        return self.error * m**2 / (interval.half * interval.start * np.exp(2 * interval.half))
+        end = interval.start * float(np.exp(2 * interval.half))
+        return self.error * m**2 / (interval.half * end)
 
 
 def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: float) -> Leap:

@@ -100,7 +100,7 @@ class _Course:
             for t in range(start + 1, stop + 1):
                 self.now = step(t, self.now, gradient(self.now[0]))
                 path.append(self.now[0])
-        finite = np.isfinite(path).all(axis=1)
+        finite = np.all(np.isfinite(path), axis=1)
         if not finite[-1]:
             raise FastForwardError(
                 f"at step {start + int(np.argmin(finite))} (w, b) is no longer finite: use a "
@@ -271,7 +271,9 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
     # Steps in which the fast modes of heavy ball fall by a factor of e
     memory = 2 / -np.log(inertia) if inertia else 0.0
     if not course.n:
-        course.walk(min(steps, max(_FIRST_WALK, round(memory * np.log(20 / rtol)))))
+        course.walk(
+            min(steps, max(_FIRST_WALK, round(memory * np.log(100 / (rtol * (1 - inertia))))))
+        )
         yield
     while course.n < steps:
         n, length, near = course.n, course.length, course.near

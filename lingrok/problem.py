@@ -85,12 +85,13 @@ class SignedRows(Sums):
 
     def pull(self, theta: FloatArray) -> FloatArray:
         """Sum of slope(z) y (x, 1)."""
-        total = np.zeros(self.size)
+        # Methods: on few points an operator's dispatch costs as much as the arithmetic
+        slope, total = self.loss.slope, None
         for rows in self.parts:
-            # Methods: on few points an operator's dispatch costs as much as the arithmetic
             z = rows.dot(theta)
-            total += self.loss.slope(z, z).dot(rows)
-        return total
+            pull = slope(z, z).dot(rows)
+            total = pull if total is None else total + pull
+        return np.asarray(total)
 
     def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:  # noqa: ARG002
         """Sum of curvature(z) (x, 1) (x, 1)^T; never rough."""

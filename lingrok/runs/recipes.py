@@ -24,9 +24,10 @@ from .._checks import FloatArray
 from .._state import State, fingerprint
 from ..attack import adversarial_accuracy
 from ..data import Dataset, sample_concentrated, sample_standard
-from ..descent import Trajectory, gradient_descent, one_blas_thread
+from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
 from ..measures import accuracy
+from ..problem import one_blas_thread
 from .ensemble import accuracies_by_planting
 
 _LIBRARIES = 500_000_000  # bytes that Python and its libraries take, working chunks included
