@@ -173,7 +173,9 @@ def _tail(c: FloatArray, half: float) -> float:
     """Bound the first integral that the polynomial leaves out, from its last coefficients."""
     size = np.linalg.norm(c[-4:], axis=1)
     decay = np.clip((size[-2:].max() / max(size.max(), 1e-300)) ** 0.5, 0.1, 1.0)
-    return float(SAFETY * 2 * half * decay * max(size[-1], decay * size[-2]) / (2 * len(c) - 1))
+    # One of them may be small by chance: each says what the next one would be
+    last = (size * decay ** np.arange(len(size) - 1, -1, -1)).max()
+    return float(SAFETY * 2 * half * decay * last / (2 * len(c) - 1))
 
 
 def _growth(
