@@ -1,4 +1,4 @@
-"""The figures of chapter 7, in the look of `figures`: predicted and measured, side by side."""
+"""The figures of chapter 7: predicted and measured, side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,15 +15,13 @@ from ..runs.ensemble import Ensemble
 from ..theory.comparison import Slope
 from ..theory.meanfield import MeanField
 from ..theory.predictions import predicted_accuracy
-from .figure import drawn, subplots
-from .figures import COLOURS, frame, plain_decades
+from .figure import drawn, frame, subplots
+from .style import BLUE, DARK, GREEN, PURPLE, RED, SKY, band, plain_decades, shell_band
 
-_RUN, _THEORY = COLOURS["concentrated"], "black"
-_DASHED: Any = (0, (4, 2))
 _DIMENSIONS = (
-    ((1, 4), "#56B4E9", "o", "d = 2 to 4"),
-    ((5, 32), "#009E73", "s", "d = 8 to 32"),
-    ((33, 10**9), "#8A4FA0", "^", "d = 64 to 256"),
+    ((1, 4), SKY, "o", "d = 2 to 4"),
+    ((5, 32), GREEN, "s", "d = 8 to 32"),
+    ((33, 10**9), PURPLE, "^", "d = 64 to 256"),
 )
 
 
@@ -38,9 +36,7 @@ def versus(times: pd.DataFrame) -> Figure:
         ("lower", "_", None),
         ("formula", "x", "theorem 4.6, closed form"),
     ):
-        above.scatter(
-            measured, times[name], s=24, marker=marker, color="#333333", lw=1.1, label=label
-        )
+        above.scatter(measured, times[name], s=24, marker=marker, color=DARK, lw=1.1, label=label)
     ends = np.array([measured.min() / 2, measured.max() * 2])
     above.plot(ends, ends, color="black", lw=0.8)
     below.axhline(1, color="black", lw=0.8)
@@ -69,10 +65,10 @@ def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
     """Concentrated accuracy: mean over seeds with the middle 80 % of them, and as predicted."""
     figure, axes = subplots(2, 2, figsize=(8, 5.6), sharey=True)
     for axis, (title, (runs, field)) in zip(axes.flat, panels.items(), strict=True):
-        low, high = np.quantile(runs.concentrated, (0.1, 0.9), axis=0)
-        axis.fill_between(runs.steps, low, high, color=_RUN, alpha=0.2, lw=0, label="80 % of seeds")
-        mean = runs.concentrated.mean(axis=0)
-        axis.plot(runs.steps, mean, color=_RUN, lw=3, alpha=0.7, label="mean over seeds")
+        band(
+            axis, runs.steps, runs.concentrated, (RED, "solid"), label="mean over seeds",
+            middle=80, estimator="mean", lw=3, alpha=0.7,
+        )  # fmt: skip
         _predicted(axis, field.steps, predicted_accuracy(field, alpha=runs.alpha))
         axis.set(xscale="log", title=title, ylim=(0.48, 1.02), xlim=(1, runs.steps[-1]))
     for axis in axes[1]:
@@ -89,7 +85,7 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
     figure, axes = subplots(1, len(lines), figsize=(8, 3.1), sharey=True)
     for axis, (name, (runs, fit)) in zip(axes, lines.items(), strict=True):
         x = runs.iloc[:, 0].to_numpy()
-        axis.scatter(x, runs[time], s=22, color=_RUN, alpha=0.6, lw=0, label="runs")
+        axis.scatter(x, runs[time], s=22, color=RED, alpha=0.6, lw=0, label="runs")
         order = np.argsort(x)
         _predicted(axis, x[order], runs[law].to_numpy()[order], label="quadrature law")
         axis.set(xscale="log", yscale="log", xlabel=name, title=f"exponent {fit}")
@@ -116,7 +112,7 @@ def limits(
     for axis, rows, runs in ((left, few, few_runs), (right, crowded, crowded_runs)):
         x = (rows["planted"] / (rows["d"] if axis is right else 1)).to_numpy()
         at = np.repeat(x, [len(times) for times in runs])
-        axis.scatter(at, np.concatenate(runs), s=12, color=_RUN, alpha=0.5, lw=0, label="runs")
+        axis.scatter(at, np.concatenate(runs), s=12, color=RED, alpha=0.5, lw=0, label="runs")
         _predicted(axis, x, rows["predicted"])
         axis.fill_between(
             x, rows["low"], rows["high"], color="black", alpha=0.12, lw=0, label="its 80 %"
@@ -124,7 +120,7 @@ def limits(
         axis.set(xscale="log", yscale="log")
         _ticks(axis, x)
     right.plot(
-        roomy["planted"] / roomy["d"], roomy["predicted"], color="#0072B2", lw=1.2,
+        roomy["planted"] / roomy["d"], roomy["predicted"], color=BLUE, lw=1.2,
         ls=(0, (1, 1)), label="without crowding",
     )  # fmt: skip
     left.set(xlabel="support vectors, d = 2", ylabel="step", title="$T_{te}(0)$, by distance")
@@ -139,12 +135,12 @@ def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     """Distance of the hyperplane and concentrated accuracy: runs and the theory that goes along."""
     figure, (left, right) = frame(2, width=8, left=0.08)
     for run, accuracy in zip(runs.runs, runs.concentrated, strict=True):
-        left.plot(runs.steps, run.distance, color=_RUN, lw=1, alpha=0.6)
-        right.plot(runs.steps, accuracy, color=_RUN, lw=1, alpha=0.6)
-    right.plot([], [], color=_RUN, lw=1, label="runs")
+        left.plot(runs.steps, run.distance, color=RED, lw=1, alpha=0.6)
+        right.plot(runs.steps, accuracy, color=RED, lw=1, alpha=0.6)
+    right.plot([], [], color=RED, lw=1, label="runs")
     _predicted(left, field.steps, field.distance)
     _predicted(right, field.steps, predicted_accuracy(field, alpha=runs.alpha))
-    left.axhspan(runs.gamma / 2, runs.alpha * runs.gamma, color=_RUN, alpha=0.2, lw=0)
+    shell_band(left, runs.gamma, runs.alpha)
     left.set(yscale="log", ylim=(1e-5, 1), title=f"{title}: distance |b| / ||w||")
     right.set(ylim=(0.48, 1.02), title="concentrated accuracy")
     right.legend(loc="lower right")
@@ -163,4 +159,4 @@ def _ticks(axis: Axes, x: npt.ArrayLike) -> None:
 
 
 def _predicted(axis: Axes, x: Any, y: Any, *, label: str = "mean field") -> None:
-    axis.plot(x, y, color=_THEORY, ls=_DASHED, lw=1.4, label=label)
+    axis.plot(x, y, color="black", ls=(0, (4, 2)), lw=1.4, label=label)

@@ -1,0 +1,142 @@
+"""The book's look: its theme, a colour and a line style an idea, and what many figures draw.
+
+An idea keeps both through the whole book, so that the figures also read in grey; the ground is
+opaque, so that they read on a dark page.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from .._checks import FloatArray
+from ..descent import Trajectory
+from ..measures import Phases
+
+Look = tuple[str, Any]  # colour and line style
+
+# Colour-blind safe, and apart in lightness as well
+_SAFE = sns.color_palette("colorblind").as_hex()
+BLUE, GREEN, RED, PINK, SKY = (_SAFE[i] for i in (0, 2, 3, 4, 9))
+DARK, PURPLE = "#333333", "#8A4FA0"  # darker than any of that palette
+DASHED, DOTTED, DASH_DOTTED = (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2))
+
+THEME: dict[Any, Any] = {
+    **sns.axes_style(
+        "ticks",
+        {
+            "axes.grid": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.sans-serif": ["DejaVu Sans"],  # which Matplotlib brings: the same everywhere
+        },
+    ),
+    **sns.plotting_context("notebook", font_scale=0.88),
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.8,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "savefig.facecolor": "white",
+}
+
+LOOKS: dict[str, Look] = {
+    "train": (DARK, DASHED),
+    "standard": (SKY, DASH_DOTTED),
+    "concentrated": (RED, "solid"),
+    "adversarial": (PURPLE, DOTTED),
+    "label-preserving": (PURPLE, DOTTED),
+    "adversarial, labels preserved": (PURPLE, (0, (6, 1.5))),  # one test in two readings
+    "PGD": (PINK, "solid"),
+}
+# For curves of one idea beside each other
+NEUTRAL: list[Look] = [(RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DASH_DOTTED)]
+_PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
+_PUBLISHED = 1e7  # steps of the paper's runs
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def band(
+    axis: Axes,
+    steps: npt.ArrayLike,
+    values: npt.ArrayLike,
+    look: Look,
+    *,
+    label: str | None = None,
+    middle: int = 100,
+    **line: Any,
+) -> None:
+    """Draw (s, k) values over steps: the median over seeds, and the middle per cent as a band.
+
+    `line` is as in `seaborn.lineplot`, `estimator` among it.
+    """
+    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    colour, style = look
+    named = f"_{label or line.get('estimator', 'median')}, {middle} % of all"
+    sns.lineplot(
+        x=np.tile(np.asarray(steps), len(rows)), y=rows.ravel(), ax=axis, color=colour, ls=style,
+        label=label, legend=False, errorbar=("pi", middle),
+        err_kws={"alpha": 0.2, "lw": 0, "label": named}, **{"estimator": "median", **line},
+    )  # fmt: skip
+
+
+def log_time(
+    axis: Axes,
+    steps: npt.NDArray[Any],
+    phases: Phases | None = None,
+    *,
+    names: Literal["words", "letters"] | None = "words",
+    published: bool = False,
+) -> None:
+    """Log axis in steps, with the three phases shaded alike everywhere, or the published window."""
+    axis.set(xscale="log", xlabel="step", xlim=(steps[0], steps[-1]))
+    if published:
+        axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+    if phases is None:
+        return
+    ends = np.minimum([steps[0], phases.unlearning, phases.generalisation, steps[-1]], steps[-1])
+    for (name, shade), left, right in zip(_PHASES, ends, ends[1:], strict=False):
+        if right <= left:
+            continue
+        axis.axvspan(left, right, color=shade, lw=0, zorder=-5)
+        if names:
+            axis.text(
+                np.sqrt(left * right), 1.01, name if names == "words" else name[0].upper(),
+                ha="center", va="bottom", transform=axis.get_xaxis_transform(), fontsize=9,
+                style="italic",
+            )  # fmt: skip
+
+
+def shell_band(axis: Axes, gamma: float, alpha: float) -> None:
+    """Mark the distances at which the concentrated points are."""
+    axis.axhspan(gamma / 2, alpha * gamma, color=RED, alpha=0.22, lw=0)
+
+
+def hyperplane_course(axes: Sequence[Axes], run: Trajectory, accuracy: FloatArray) -> None:
+    """Distance and concentrated accuracy of one run, in a slider's frame.
+
+    Drawn by Matplotlib alone: with seaborn a frame takes three times as long.
+    """
+    left, right = axes
+    left.plot(run.steps, run.distance, color=DARK)
+    right.plot(run.steps, accuracy, color=RED)
+    left.set(title="distance |b| / ||w||", yscale="log", ylim=(1e-5, 1))
+    right.set(title="concentrated accuracy", ylim=(0.47, 1.02))
+
+
+def plain_decades(figure: Figure) -> None:
+    """Label few decades of a frame's log axes, as plain text: mathematics would take longer."""
+    for axis in (one for axes in figure.axes for one in (axes.xaxis, axes.yaxis)):
+        if axis.get_scale() != "log":
+            continue
+        low, high = np.log10(np.sort(axis.get_view_interval()))
+        exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
+        shown = exponents[:: 1 + len(exponents) // 6]
+        axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
+        axis.set_minor_locator(NullLocator())
