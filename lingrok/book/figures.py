@@ -38,11 +38,12 @@ def distributions(train: Dataset, shell: Dataset) -> Figure:
     ):
         planted = np.isclose(data.y * (data.X @ data.w_true), data.gamma / 2)
         for label, colour, marker in ((1, BLUE, "o"), (-1, RED, "^")):
-            one = data.y == label
+            one = np.flatnonzero(data.y == label)
+            one = one[np.argsort(planted[one], kind="stable")]  # those on top
             sns.scatterplot(
-                x=data.X[one, 0], y=data.X[one, 1], size=planted[one], sizes={False: 14, True: 30},
+                x=data.X[one, 0], y=data.X[one, 1], size=planted[one], sizes={False: 10, True: 30},
                 color=colour, marker=marker, alpha=0.8, linewidth=0.8, ax=axis, legend=False,
-                edgecolor=np.where(planted[one], "black", "none"), label=f"class {label:+d}",
+                edgecolor=np.where(planted[one], "black", colour), label=f"class {label:+d}",
             )  # fmt: skip
         axis.plot(x, -x, color="black", lw=1.2, label="true separator")
         for side in (-1, 1):

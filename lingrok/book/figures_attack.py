@@ -98,7 +98,9 @@ def delay_map(
             linewidths=0.8, ax=axis, xticklabels=list(dimensions),
             yticklabels=[f"{one:g}" for one in radii], annot_kws={"fontsize": 9, "zorder": 3},
         )  # fmt: skip
-        for text, shade in zip(axis.texts, axis.collections[0].get_facecolors(), strict=True):
+        shades = axis.collections[0].get_facecolors()
+        for text, shade, value in zip(axis.texts, shades, values.flat, strict=True):
+            text.set_color("white" if colours(value) > 0.6 else "black")
             text.set_bbox({"facecolor": shade, "lw": 0, "pad": 1.5})
         # Cells are numbered: from a logarithm to their numbers
         (x, left), (y, low) = (

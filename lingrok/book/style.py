@@ -36,7 +36,7 @@ THEME: dict[Any, Any] = {
             "font.sans-serif": ["DejaVu Sans"],  # which Matplotlib brings: the same everywhere
         },
     ),
-    **sns.plotting_context("notebook", font_scale=0.88),
+    **sns.plotting_context("paper", font_scale=1.1),
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.8,
     "axes.titlelocation": "left",
