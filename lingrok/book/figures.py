@@ -11,21 +11,9 @@ from ..data import Dataset
 from ..descent import Trajectory
 from ..measures import Phases
 from ..runs.ensemble import Ensemble
+from . import style
 from .figure import drawn, frame, subplots
-from .style import (
-    BLUE,
-    DARK,
-    DASHED,
-    LOOKS,
-    NEUTRAL,
-    RED,
-    SKY,
-    band,
-    hyperplane_course,
-    log_time,
-    plain_decades,
-    shell_band,
-)  # fmt: skip
+from .style import BLUE, DARK, DASHED, LOOKS, NEUTRAL, RED, SKY, band, log_time, shell_band
 
 
 @drawn
@@ -58,9 +46,9 @@ def distributions(train: Dataset, shell: Dataset) -> Figure:
 def reductions(mean: Trajectory, total: Trajectory) -> Figure:
     """Direction and offset of the hyperplane for the two readings of the paper's loss."""
     figure, axes = subplots(1, 2, figsize=(8, 3.2))
-    for run, label, colour, style in ((total, "sum", SKY, "solid"), (mean, "mean", DARK, DASHED)):
+    for run, label, colour, ls in ((total, "sum", SKY, "solid"), (mean, "mean", DARK, DASHED)):
         for axis, values in zip(axes, (np.degrees(run.angle), run.distance), strict=True):
-            axis.plot(run.steps, values, color=colour, ls=style, label=label, lw=1.3)
+            axis.plot(run.steps, values, color=colour, ls=ls, label=label, lw=1.3)
     axes[0].set_title("angle to the true separator (degrees)")
     axes[1].set_title("distance of the hyperplane from the origin")
     for axis in axes:
@@ -86,9 +74,8 @@ def trust(exact: Trajectory, fast: Trajectory, error: FloatArray) -> Figure:
     twin.spines.right.set_visible(True)
     above.plot([], [], color="grey", **walked, label="every step walked")
     above.plot([], [], color="grey", **leapt, label="fast-forward")
-    below.plot(fast.steps, fast.error_estimate, color=DARK, ls=DASHED, label="estimate")
-    below.plot(fast.steps, np.maximum(error, 1e-17), color=RED, label="error")
-    below.set(xscale="log", yscale="log", xlabel="step", ylabel="relative to the length of (w, b)")
+    style.errors(below, fast.steps, error, fast.error_estimate)
+    below.set_ylabel("relative to the length of (w, b)")
     for axis in (above, below):
         axis.legend(loc="upper left")
     return figure
@@ -144,11 +131,8 @@ def compare(curves: Mapping[str, Ensemble], test: str = "concentrated") -> Figur
 def shell(run: Trajectory, concentrated: FloatArray, *, gamma: float, alpha: float) -> Figure:
     """Distance of the hyperplane against one shell, and the accuracy there: a slider's frame."""
     figure, axes = frame(2, width=7.4, left=0.08)
-    hyperplane_course(axes, run, concentrated)
+    style.course(axes, run, concentrated)
     shell_band(axes[0], gamma, alpha)
     axes[0].set(ylim=(1e-6, 10), title="distance |b| / ||w||, and the shell")
-    for axis in axes:
-        axis.set(xscale="log", xlim=run.steps[[0, -1]])
-    figure.text(0.5, 0.03, "step", ha="center")
-    plain_decades(figure)
+    style.time_below(figure, run.steps)
     return figure

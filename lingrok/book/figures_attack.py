@@ -15,7 +15,7 @@ from .._checks import FloatArray
 from ..measures import Phases
 from ..runs.ensemble import Ensemble
 from .figure import drawn, frame, subplots
-from .style import DARK, LOOKS, NEUTRAL, band, log_time, plain_decades
+from .style import DARK, LOOKS, NEUTRAL, band, log_time, time_below
 
 Curves = Mapping[str, FloatArray]  # accuracies, (s, k) each
 
@@ -72,10 +72,9 @@ def radius(
     for (title, curves), axis in zip(panels.items(), axes, strict=True):
         for name, values in zip(("label-preserving", "PGD"), curves, strict=True):
             axis.plot(steps, values, color=LOOKS[name][0], ls=LOOKS[name][1], label=name)
-        axis.set(xscale="log", xlim=steps[[0, -1]], ylim=(-0.03, 1.03), title=title)
+        axis.set(ylim=(-0.03, 1.03), title=title)
     axes[0].legend(loc="center left")
-    figure.text(0.5, 0.03, f"step, with attacks of radius {epsilon:.2g}", ha="center")
-    plain_decades(figure)
+    time_below(figure, steps, f"step, with attacks of radius {epsilon:.2g}")
     return figure
 
 

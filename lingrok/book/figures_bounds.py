@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
@@ -16,13 +17,7 @@ from ..theory.comparison import Slope
 from ..theory.meanfield import MeanField
 from ..theory.predictions import predicted_accuracy
 from .figure import drawn, frame, subplots
-from .style import BLUE, DARK, GREEN, PURPLE, RED, SKY, band, plain_decades, shell_band
-
-_DIMENSIONS = (
-    ((1, 4), SKY, "o", "d = 2 to 4"),
-    ((5, 32), GREEN, "s", "d = 8 to 32"),
-    ((33, 10**9), PURPLE, "^", "d = 64 to 256"),
-)
+from .style import BLUE, DARK, GREEN, PURPLE, RED, SKY, band, shell_band, time_below
 
 
 @drawn
@@ -40,18 +35,18 @@ def versus(times: pd.DataFrame) -> Figure:
     ends = np.array([measured.min() / 2, measured.max() * 2])
     above.plot(ends, ends, color="black", lw=0.8)
     below.axhline(1, color="black", lw=0.8)
-    for (least, most), colour, marker, label in _DIMENSIONS:
-        part = times[times["d"].between(least, most)]
-        look: Any = {"s": 16, "marker": marker, "color": colour, "edgecolors": "black", "lw": 0.3}
-        shown = part["measured"], part["predicted"]
-        above.scatter(*shown, label=f"mean field, {label}", zorder=3, **look)
-        ratio = part["predicted"] / part["measured"]
-        below.errorbar(
-            part["measured"], ratio, yerr=part["error"] * ratio, fmt="none", ecolor="#999999",
-            elinewidth=0.7,
-        )  # fmt: skip
-        below.scatter(part["measured"], ratio, zorder=3, **look)
-    above.set(xscale="log", yscale="log", ylabel="predicted step", xlim=ends)
+    ratio = times["predicted"] / times["measured"]
+    below.errorbar(
+        measured, ratio, times["error"] * ratio, fmt="none", ecolor="#999999", elinewidth=0.7
+    )
+    words = [f"mean field, d = {d}" for d in ("2 to 4", "8 to 32", "64 to 256")]
+    groups = times.assign(ratio=ratio).groupby(pd.cut(times["d"], (1, 4, 32, 256), labels=words))
+    for (label, part), colour, marker in zip(groups, (SKY, GREEN, PURPLE), "os^", strict=True):
+        look = {"color": colour, "marker": marker, "edgecolor": "black", "linewidth": 0.3, "s": 16}
+        look |= {"data": part, "x": "measured", "zorder": 3, "legend": False}
+        sns.scatterplot(y="predicted", label=label, ax=above, **look)
+        sns.scatterplot(y="ratio", ax=below, **look)
+    above.set(xscale="log", yscale="log", xlabel="", ylabel="predicted step", xlim=ends)
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     below.set(
         xscale="log", xlabel="measured step, median over seeds", xlim=ends, ylim=(0.75, 1.33),
@@ -69,12 +64,12 @@ def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
             axis, runs.steps, runs.concentrated, (RED, "solid"), label="mean over seeds",
             middle=80, estimator="mean", lw=3, alpha=0.7,
         )  # fmt: skip
+        axis.collections[0].set_label("80 % of seeds")
         _predicted(axis, field.steps, predicted_accuracy(field, alpha=runs.alpha))
         axis.set(xscale="log", title=title, ylim=(0.48, 1.02), xlim=(1, runs.steps[-1]))
-    for axis in axes[1]:
-        axis.set_xlabel("step")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("concentrated accuracy")
+    for left, below in zip(axes[:, 0], axes[1], strict=True):
+        left.set_ylabel("concentrated accuracy")
+        below.set_xlabel("step")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -98,12 +93,9 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
 
 @drawn
 def limits(
-    few: pd.DataFrame,
-    few_runs: Sequence[FloatArray],
-    crowded: pd.DataFrame,
-    crowded_runs: Sequence[FloatArray],
-    roomy: pd.DataFrame,
-) -> Figure:
+    few: pd.DataFrame, few_runs: Sequence[FloatArray],
+    crowded: pd.DataFrame, crowded_runs: Sequence[FloatArray], roomy: pd.DataFrame,
+) -> Figure:  # fmt: skip
     """Where the theory ends: few support vectors in all (left), and few of them a dimension.
 
     Rows of `compare`, the times of the runs behind them, and the rows without crowding.
@@ -125,8 +117,8 @@ def limits(
     )  # fmt: skip
     left.set(xlabel="support vectors, d = 2", ylabel="step", title="$T_{te}(0)$, by distance")
     right.set(xlabel="support vectors a dimension, d = 64", title="$T_{te}(0.05)$, by accuracy")
-    left.legend(fontsize=9)
-    right.legend(fontsize=9)
+    for axis in (left, right):
+        axis.legend(fontsize=9)
     return figure
 
 
@@ -144,10 +136,7 @@ def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     left.set(yscale="log", ylim=(1e-5, 1), title=f"{title}: distance |b| / ||w||")
     right.set(ylim=(0.48, 1.02), title="concentrated accuracy")
     right.legend(loc="lower right")
-    for axis in (left, right):
-        axis.set(xscale="log", xlim=(1, runs.steps[-1]))
-    plain_decades(figure)
-    figure.text(0.5, 0.03, "step", ha="center")
+    time_below(figure, runs.steps)
     return figure
 
 

@@ -12,7 +12,7 @@ from .._checks import FloatArray
 from ..data import HALF_WIDTH
 from .figure import drawn, subplots
 from .figures_attack import Curves, accuracy_panels
-from .style import DARK, DASHED, GREEN, RED, log_time, shell_band
+from .style import DARK, DASHED, GREEN, RED, errors, log_time, shell_band
 
 _THEORY: dict[str, Any] = {"color": "black", "ls": (0, (1.5, 2)), "lw": 1.3, "zorder": 3}
 
@@ -76,9 +76,8 @@ def against_traces(panels: Mapping[str, tuple[npt.ArrayLike, FloatArray, FloatAr
         1, len(panels), figsize=(8.6, 3), sharex=True, sharey=True, squeeze=False
     )
     for axis, (title, (steps, error, estimate)) in zip(axes.flat, panels.items(), strict=True):
-        axis.plot(steps, estimate, color=DARK, ls=DASHED, label="estimate")
-        axis.plot(steps, np.maximum(error, 1e-17), color=RED, label="error")
-        axis.set(xscale="log", yscale="log", xlabel="step", title=title)
+        errors(axis, steps, error, estimate)
+        axis.set_title(title)
     axes[0, 0].set_ylabel("relative to the length of (w, b)")
     axes[0, 0].legend(loc="upper left")
     return figure

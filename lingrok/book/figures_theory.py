@@ -14,18 +14,7 @@ from ..measures import Phases
 from ..runs.ensemble import Ensemble
 from ..theory.bias import BiasPull
 from .figure import drawn, frame, subplots
-from .style import (
-    BLUE,
-    DARK,
-    DASHED,
-    NEUTRAL,
-    RED,
-    SKY,
-    band,
-    hyperplane_course,
-    log_time,
-    plain_decades,
-)  # fmt: skip
+from .style import BLUE, DARK, DASHED, NEUTRAL, RED, SKY, band, course, log_time, time_below
 
 Steps = npt.NDArray[np.int64]
 
@@ -113,17 +102,16 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
     for axis, reach, data in ((axes[0], 11 * outer, train), (axes[1], 1.2 * outer, shell)):
         x, u = data.X @ along, data.X @ train.w_true
         right = data.y * (data.X @ w + b) > 0
-        for kind, marker, colour, size in (
-            (right, "o", "#999999", 6), (~right, "x", RED, 14),
-        ):  # fmt: skip
-            axis.scatter(x[kind], u[kind], marker=marker, c=colour, s=size, linewidths=0.9)
+        for of, marker, colour, size in ((right, "o", "#999999", 6), (~right, "x", RED, 14)):
+            axis.scatter(x[of], u[of], marker=marker, c=colour, s=size, linewidths=0.9)
         axis.plot(ends, line, color="black", lw=2)
         axis.set(xlim=ends, ylim=(-reach, reach))
     axes[0].axhspan(-outer, outer, color=SKY, alpha=0.35, lw=0)
     axes[0].set_title("training points")
     axes[1].set_title(f"concentrated test: {np.mean(right):.2f} correct")
     axes[0].set_ylabel("across the separator")
-    figure.text(0.5, 0.03, f"along the separator, at step {_power(run.steps[i])}", ha="center")
+    step = f"$10^{{{np.log10(run.steps[i]):.1f}}}$".replace(".0", "")
+    figure.text(0.5, 0.03, f"along the separator, at step {step}", ha="center")
     return figure
 
 
@@ -133,11 +121,8 @@ def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
     figure, axes = frame(3, width=7.4, left=0.05)
     axes[0].plot(run.steps, run.b, color=DARK)
     axes[0].set(title="bias b", ylim=(-2, 2))
-    hyperplane_course(axes[1:], run, concentrated)
-    for axis in axes:
-        axis.set(xscale="log", xlim=run.steps[[0, -1]])
-    plain_decades(figure)
-    figure.text(0.5, 0.03, f"step, with {counts}", ha="center")
+    course(axes[1:], run, concentrated)
+    time_below(figure, run.steps, f"step, with {counts}")
     return figure
 
 
@@ -147,11 +132,9 @@ def residual(
 ) -> Figure:
     """Draw lengths of w, w_hat log t and rho in units, and how far rho is from its limit."""
     figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
-    for values, (colour, style), label in zip(
-        (run.norm * unit, np.log(run.steps), rho), NEUTRAL, ("w", "w_hat log t", "rho"),
-        strict=False,
-    ):  # fmt: skip
-        left.plot(run.steps, values, color=colour, ls=style, label=label)
+    lengths = {"w": run.norm * unit, "w_hat log t": np.log(run.steps), "rho": rho}
+    for (name, values), (colour, style) in zip(lengths.items(), NEUTRAL, strict=False):
+        left.plot(run.steps, values, color=colour, ls=style, label=name)
     for (name, (steps, error)), look in zip(errors.items(), NEUTRAL, strict=False):
         band(right, steps, error, look, label=name)
     left.set(title="length, times gamma / 2")
@@ -249,8 +232,3 @@ def two_margins(
     log_time(right, run.steps)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
-
-
-def _power(step: float) -> str:
-    exponent = np.log10(step)
-    return f"$10^{{{exponent:.1f}}}$".replace(".0", "")

@@ -118,25 +118,35 @@ def shell_band(axis: Axes, gamma: float, alpha: float) -> None:
     axis.axhspan(gamma / 2, alpha * gamma, color=RED, alpha=0.22, lw=0)
 
 
-def hyperplane_course(axes: Sequence[Axes], run: Trajectory, accuracy: FloatArray) -> None:
+def course(axes: Sequence[Axes], run: Trajectory, accuracy: FloatArray) -> None:
     """Distance and concentrated accuracy of one run, in a slider's frame.
 
-    Drawn by Matplotlib alone: with seaborn a frame takes three times as long.
+    Drawn by Matplotlib alone: seaborn would take as long for the curves as the frame does without.
     """
-    left, right = axes
-    left.plot(run.steps, run.distance, color=DARK)
-    right.plot(run.steps, accuracy, color=RED)
-    left.set(title="distance |b| / ||w||", yscale="log", ylim=(1e-5, 1))
-    right.set(title="concentrated accuracy", ylim=(0.47, 1.02))
+    for axis, values, colour in zip(axes, (run.distance, accuracy), (DARK, RED), strict=True):
+        axis.plot(run.steps, values, color=colour)
+    axes[0].set(title="distance |b| / ||w||", yscale="log", ylim=(1e-5, 1))
+    axes[1].set(title="concentrated accuracy", ylim=(0.47, 1.02))
 
 
-def plain_decades(figure: Figure) -> None:
-    """Label few decades of a frame's log axes, as plain text: mathematics would take longer."""
-    for axis in (one for axes in figure.axes for one in (axes.xaxis, axes.yaxis)):
-        if axis.get_scale() != "log":
-            continue
-        low, high = np.log10(np.sort(axis.get_view_interval()))
-        exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
-        shown = exponents[:: 1 + len(exponents) // 6]
-        axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
-        axis.set_minor_locator(NullLocator())
+def errors(axis: Axes, steps: npt.ArrayLike, error: FloatArray, estimate: FloatArray) -> None:
+    """Draw the error of a fast-forward, and its estimate."""
+    axis.plot(steps, estimate, color=DARK, ls=DASHED, label="estimate")
+    axis.plot(steps, np.maximum(error, 1e-17), color=RED, label="error")
+    axis.set(xscale="log", yscale="log", xlabel="step")
+
+
+def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> None:
+    """Log axes in steps for a slider's frame, all of it, with `text` below.
+
+    Few decades are labelled, as plain text: mathematics would take longer.
+    """
+    figure.text(0.5, 0.03, text, ha="center")
+    for axes in figure.axes:
+        axes.set(xscale="log", xlim=steps[[0, -1]])
+        for axis in (one for one in (axes.xaxis, axes.yaxis) if one.get_scale() == "log"):
+            low, high = np.log10(np.sort(axis.get_view_interval()))
+            exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
+            shown = exponents[:: 1 + len(exponents) // 6]
+            axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
+            axis.set_minor_locator(NullLocator())
