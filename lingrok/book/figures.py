@@ -1,8 +1,10 @@
 """The figures of chapters 1 to 3, a function each: results in, matplotlib Figure out."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -13,7 +15,9 @@ from ..measures import Phases
 from ..runs.ensemble import Ensemble
 from . import style
 from .figure import drawn, frame, subplots
-from .style import BLUE, DARK, DASHED, LOOKS, NEUTRAL, RED, SKY, band, log_time, shell_band
+from .style import BLUE, DARK, DASHED, LOOKS, NEUTRAL, RED, SKY, Names, band, log_time, shell_band
+
+Curves = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
 
 
 @drawn
@@ -74,10 +78,70 @@ def trust(exact: Trajectory, fast: Trajectory, error: FloatArray) -> Figure:
     twin.spines.right.set_visible(True)
     above.plot([], [], color="grey", **walked, label="every step walked")
     above.plot([], [], color="grey", **leapt, label="fast-forward")
-    style.errors(below, fast.steps, error, fast.error_estimate)
-    below.set_ylabel("relative to the length of (w, b)")
+    below.plot(fast.steps, fast.error_estimate, color=DARK, ls=DASHED, label="estimate")
+    below.plot(fast.steps, np.maximum(error, 1e-17), color=RED, label="error")
+    below.set(xscale="log", yscale="log", xlabel="step", ylabel="relative to the length of (w, b)")
     for axis in (above, below):
         axis.legend(loc="upper left")
+    return figure
+
+
+@drawn
+def over_time(
+    panels: Mapping[str, Curves],
+    *,
+    height: float = 3,
+    middle: int = 100,
+    estimator: str = "median",
+    phases: Mapping[str, Phases] | None = None,
+    names: Names = "words",
+    published: bool = False,
+    level: float | None = None,
+    legend: Any = "outside lower center",
+    ylabel: str = "",
+    **scale: Any,
+) -> Figure:
+    """Draw anything over steps: panels of curves, over the seeds.
+
+    Parameters
+    ----------
+    panels : mapping
+        From a panel's title to its curves, a mapping from a label to steps, (k,), and values, (k,)
+        or (s, k). An idea of the book, such as "train", has its own look; others take turns.
+    height : float
+        Of a panel, in inches.
+    middle, estimator
+        Per cent of seeds in the band, and "median" or "mean", as in `style.band`.
+    phases, names, published
+        Phases by title, and the rest as in `style.log_time`.
+    level : float, optional
+        A dotted line.
+    legend, ylabel, **scale
+        Where the legend is; the rest as in `Axes.set`, for all panels.
+    """
+    columns = len(panels) if len(panels) < 4 else 2
+    rows = -(-len(panels) // columns)
+    size = 8.6 if columns > 1 else 7.5, 0.7 + height * rows
+    figure, axes = subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for i, (axis, (title, curves)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
+        neutral = iter(NEUTRAL[1:] if LOOKS.keys() & curves else NEUTRAL)
+        for label, (steps, values) in curves.items():
+            look = LOOKS.get(label) or next(neutral)
+            band(axis, steps, values, look, label=label, middle=middle, estimator=estimator)
+        if level is not None:
+            axis.axhline(level, color="black", lw=0.8, ls=":")
+        found = (phases or {}).get(title)
+        log_time(axis, np.asarray(steps), found, names=names, published=published)
+        axis.set_title(title, pad=16 if phases and title else None)
+        axis.set_ylabel(ylabel if i % columns == 0 else "")
+        if i < len(panels) - columns:
+            axis.set_xlabel("")
+    axes[0, 0].set(**scale)  # after all curves: on a log axis seaborn would average logarithms
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    if "outside" in legend:
+        figure.legend(handles, labels, loc=legend, ncols=len(labels) if len(labels) < 5 else 3)
+    elif len(labels) > 1:
+        axes[0, 0].legend(loc=legend)
     return figure
 
 
@@ -86,14 +150,13 @@ def accuracies(
     runs: Ensemble, *tests: str, phases: Phases | None = None, until: float = np.inf
 ) -> Figure:
     """Train accuracy and the named test accuracies: medians over seeds, all seeds in the band."""
-    figure, axis = subplots(figsize=(7.5, 3.6))
-    shown = runs.steps <= until
-    for name in ("train", *tests):
-        band(axis, runs.steps[shown], getattr(runs, name)[:, shown], LOOKS[name], label=name)
-    axis.set(ylim=(0.47, 1.02), ylabel="accuracy")
-    log_time(axis, runs.steps[shown], phases)
-    axis.legend(loc="lower right" if "concentrated" not in tests else "center left")
-    return figure
+    steps = runs.steps[runs.steps <= until]
+    curves = {name: (steps, getattr(runs, name)[:, : len(steps)]) for name in ("train", *tests)}
+    legend = "lower right" if "concentrated" not in tests else "center left"
+    return over_time(
+        {"": curves}, phases={"": phases} if phases else None, ylim=(0.47, 1.02), ylabel="accuracy",
+        legend=legend,
+    )  # fmt: skip
 
 
 @drawn
@@ -112,18 +175,6 @@ def motion(runs: Ensemble, phases: Phases) -> Figure:
     log_time(axes[0], runs.steps, phases)
     log_time(axes[1], runs.steps, phases, names=None)
     axes[0].set_xlabel("")
-    return figure
-
-
-@drawn
-def compare(curves: Mapping[str, Ensemble], test: str = "concentrated") -> Figure:
-    """One test accuracy in several settings: medians over seeds, the middle half in the band."""
-    figure, axis = subplots(figsize=(7.5, 3.6))
-    for (label, runs), look in zip(curves.items(), NEUTRAL, strict=False):
-        band(axis, runs.steps, getattr(runs, test), look, label=label, middle=50)
-    axis.set(ylim=(0.47, 1.02), ylabel=f"accuracy, {test} test")
-    log_time(axis, runs.steps)
-    axis.legend(loc="upper left")
     return figure
 
 

@@ -1,7 +1,6 @@
 """The figures of chapter 4: accuracies under attack."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,52 +11,8 @@ from matplotlib.scale import LogTransform
 from matplotlib.transforms import Affine2D, blended_transform_factory
 
 from .._checks import FloatArray
-from ..measures import Phases
-from ..runs.ensemble import Ensemble
 from .figure import drawn, frame, subplots
-from .style import DARK, LOOKS, NEUTRAL, band, log_time, time_below
-
-Curves = Mapping[str, FloatArray]  # accuracies, (s, k) each
-
-
-@drawn
-def robustness(panels: Mapping[str, tuple[Ensemble, Curves]]) -> Figure:
-    """Accuracies in two columns of panels: medians, with all seeds in the band.
-
-    Phases are shaded where there is a bias; the thin line marks the end of the paper's runs.
-    """
-    phased = {
-        title: (runs.steps, curves, runs.phases() if runs.runs[0].b.any() else None)
-        for title, (runs, curves) in panels.items()
-    }
-    figure, axes = accuracy_panels(phased, height=2.4)
-    for title, axis in zip(panels, axes.flat, strict=False):
-        axis.set_title("")  # the phases' names are there
-        axis.text(0.03, 0.28, title, transform=axis.transAxes)
-        axis.axvline(1e7, color="black", lw=0.8, ls=(0, (1, 2)))
-    return figure
-
-
-def accuracy_panels(
-    panels: Mapping[str, tuple[npt.ArrayLike, Curves, Phases | None]], *, height: float
-) -> tuple[Figure, Any]:
-    """Draw accuracies over steps in two columns of panels, so high in inches."""
-    rows = (len(panels) + 1) // 2
-    figure, axes = subplots(
-        rows, 2, figsize=(8.6, 0.7 + height * rows), sharex=True, sharey=True, squeeze=False
-    )
-    for i, (title, (steps, curves, phases)) in enumerate(panels.items()):
-        axis, neutral = axes.flat[i], iter(NEUTRAL[1::2])
-        for name, values in curves.items():
-            look = LOOKS[name] if name in LOOKS else next(neutral)
-            band(axis, steps, values, look, label=name)
-        log_time(axis, np.asarray(steps), phases, names="words" if i < 2 else None)
-        axis.set(title=title, ylim=(-0.03, 1.03), xlabel="step" if i >= len(panels) - 2 else "")
-        axis.set_ylabel("" if i % 2 else "accuracy")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    columns = len(labels) if len(labels) < 5 else 3
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
-    return figure, axes
+from .style import DARK, LOOKS, time_below
 
 
 @drawn

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from .._checks import FloatArray
 from ..data import HALF_WIDTH
 from .figure import drawn, subplots
-from .figures_attack import Curves, accuracy_panels
-from .style import DARK, DASHED, GREEN, RED, errors, log_time, shell_band
+from .style import DARK, DASHED, GREEN, RED, log_time, shell_band
 
 _THEORY: dict[str, Any] = {"color": "black", "ls": (0, (1.5, 2)), "lw": 1.3, "zorder": 3}
 
@@ -24,14 +23,6 @@ def tilt(angle: npt.ArrayLike) -> FloatArray:
     """
     distance: FloatArray = np.asarray(angle, dtype=np.float64) * HALF_WIDTH / np.sqrt(3)
     return distance
-
-
-@drawn
-def regimes(panels: Mapping[str, tuple[npt.ArrayLike, Curves]]) -> Figure:
-    """Figure 1: accuracies, (s, k) each, in two columns; medians, with all seeds in the band."""
-    return accuracy_panels(
-        {title: (steps, curves, None) for title, (steps, curves) in panels.items()}, height=2.2
-    )[0]
 
 
 @drawn
@@ -66,18 +57,4 @@ def what_is_slow(
     axes[1, 0].set_ylabel("accuracy")
     handles = [*axes[0, 0].get_legend_handles_labels()[0], axes[1, 0].lines[0]]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
-
-
-@drawn
-def against_traces(panels: Mapping[str, tuple[npt.ArrayLike, FloatArray, FloatArray]]) -> Figure:
-    """Error of a fast-forward against recorded exact steps, and its estimate."""
-    figure, axes = subplots(
-        1, len(panels), figsize=(8.6, 3), sharex=True, sharey=True, squeeze=False
-    )
-    for axis, (title, (steps, error, estimate)) in zip(axes.flat, panels.items(), strict=True):
-        errors(axis, steps, error, estimate)
-        axis.set_title(title)
-    axes[0, 0].set_ylabel("relative to the length of (w, b)")
-    axes[0, 0].legend(loc="upper left")
     return figure

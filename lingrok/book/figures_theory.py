@@ -70,24 +70,6 @@ def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
 
 
 @drawn
-def equilibria(
-    columns: Mapping[str, tuple[Trajectory, Mapping[str, FloatArray]]],
-    phases: Mapping[str, Phases],
-) -> Figure:
-    """Draw the bias beside the places at which it would rest."""
-    figure, axes = subplots(1, len(columns), figsize=(8, 3.4), sharey=True, squeeze=False)
-    for (title, (run, rest)), axis in zip(columns.items(), axes.flat, strict=True):
-        axis.plot(run.steps, run.b, color=RED, lw=2.6, label="bias b")
-        for (name, values), (colour, style) in zip(rest.items(), NEUTRAL[1:], strict=False):
-            axis.plot(run.steps, values, color=colour, ls=style, label=name)
-        axis.set_title(title, pad=16)
-        log_time(axis, run.steps, phases[title], names="letters")
-    axes[0, 0].set_ylabel("b")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
-
-
-@drawn
 def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figure:
     """Where the hyperplane is at checkpoint `i`, over the training and the concentrated points.
 
@@ -147,19 +129,6 @@ def residual(
 
 
 @drawn
-def clocks(columns: Mapping[str, tuple[Steps, FloatArray]]) -> Figure:
-    """Margins of the support vectors, less log(1 + t/T) with each one's own clock T."""
-    figure, axes = subplots(1, len(columns), figsize=(8, 3.1), sharey=True, squeeze=False)
-    for (title, (steps, ahead)), axis in zip(columns.items(), axes.flat, strict=True):
-        band(axis, steps, ahead, NEUTRAL[0], estimator="mean")
-        axis.axhline(0, color="black", lw=0.8, ls=":")
-        axis.set_title(title)
-        log_time(axis, steps)
-    axes[0, 0].set_ylabel("margin - log(1 + t/T)")
-    return figure
-
-
-@drawn
 def plateaus(
     steps: Steps,
     losses: Mapping[str, FloatArray],
@@ -195,19 +164,6 @@ def kicks(panels: Mapping[str, Sequence[tuple[FloatArray, FloatArray, FloatArray
         axis.set(title=title, xlabel="g(t)")
     axes[0, 0].set_ylabel("b")
     axes[0, -1].legend()
-    return figure
-
-
-@drawn
-def late(measures: Mapping[str, tuple[Steps, FloatArray]], level: float) -> Figure:
-    """Show what theorem 4.5 neglects, over time, and the level that counts as negligible."""
-    figure, axis = subplots(figsize=(7.5, 3.6))
-    for (name, (steps, values)), look in zip(measures.items(), NEUTRAL, strict=False):
-        band(axis, steps, values, look, label=name)
-    axis.axhline(level, color="black", lw=0.8, ls=":")
-    axis.set(yscale="log", ylim=(1e-4, 30))
-    log_time(axis, steps, published=True)
-    axis.legend(loc="lower left")
     return figure
 
 

@@ -19,6 +19,7 @@ from ..descent import Trajectory
 from ..measures import Phases
 
 Look = tuple[str, Any]  # colour and line style
+Names = Literal["words", "letters"] | None  # of phases
 
 # Colour-blind safe, and apart in lightness as well
 _SAFE = sns.color_palette("colorblind").as_hex()
@@ -74,10 +75,12 @@ def band(
 ) -> None:
     """Draw (s, k) values over steps: the median over seeds, and the middle per cent as a band.
 
-    `line` is as in `seaborn.lineplot`, `estimator` among it.
+    One run, (k,), is a line alone. `line` is as in `seaborn.lineplot`, `estimator` among it.
     """
-    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    colour, style = look
+    rows, (colour, style) = np.atleast_2d(np.asarray(values, dtype=np.float64)), look
+    if len(rows) == 1:
+        axis.plot(steps, rows[0], color=colour, ls=style, label=label)
+        return
     named = f"_{label or line.get('estimator', 'median')}, {middle} % of all"
     sns.lineplot(
         x=np.tile(np.asarray(steps), len(rows)), y=rows.ravel(), ax=axis, color=colour, ls=style,
@@ -91,14 +94,19 @@ def log_time(
     steps: npt.NDArray[Any],
     phases: Phases | None = None,
     *,
-    names: Literal["words", "letters"] | None = "words",
+    names: Names = "words",
     published: bool = False,
 ) -> None:
-    """Log axis in steps, with the three phases shaded alike everywhere, or the published window."""
+    """Log axis in steps, with the three phases shaded alike everywhere.
+
+    The published window ends at a thin line, and is shaded where no phases are.
+    """
     axis.set(xscale="log", xlabel="step", xlim=(steps[0], steps[-1]))
     if published:
-        axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+        axis.axvline(_PUBLISHED, color="black", lw=0.8, ls=(0, (1, 2)))
     if phases is None:
+        if published:
+            axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
         return
     ends = np.minimum([steps[0], phases.unlearning, phases.generalisation, steps[-1]], steps[-1])
     for (name, shade), left, right in zip(_PHASES, ends, ends[1:], strict=False):
@@ -127,13 +135,6 @@ def course(axes: Sequence[Axes], run: Trajectory, accuracy: FloatArray) -> None:
         axis.plot(run.steps, values, color=colour)
     axes[0].set(title="distance |b| / ||w||", yscale="log", ylim=(1e-5, 1))
     axes[1].set(title="concentrated accuracy", ylim=(0.47, 1.02))
-
-
-def errors(axis: Axes, steps: npt.ArrayLike, error: FloatArray, estimate: FloatArray) -> None:
-    """Draw the error of a fast-forward, and its estimate."""
-    axis.plot(steps, estimate, color=DARK, ls=DASHED, label="estimate")
-    axis.plot(steps, np.maximum(error, 1e-17), color=RED, label="error")
-    axis.set(xscale="log", yscale="log", xlabel="step")
 
 
 def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> None:
