@@ -19,7 +19,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FuncFormatter
 
 from .._checks import FloatArray
 from .._origin import Origin, call, origins, own
@@ -134,9 +134,9 @@ def _cells(axis: Axes, mesh: QuadMesh) -> Iterator[FloatArray]:
     corners = np.asarray(mesh.get_coordinates())
     for k, along in enumerate((axis.xaxis, axis.yaxis)):
         centres = ((corners[1:, 1:] + corners[:-1, :-1]) / 2)[..., k].ravel()
-        if isinstance(along.get_major_locator(), FixedLocator):
-            labels = [float(tick.get_text()) for tick in along.get_ticklabels()]
-            centres = np.interp(centres, along.get_ticklocs(), labels)
+        if isinstance(names := along.get_major_formatter(), FuncFormatter):
+            at = along.get_ticklocs()
+            centres = np.interp(centres, at, [float(one) for one in names.format_ticks(at)])
         yield centres
 
 
