@@ -135,7 +135,7 @@ def _cells(axis: Axes, mesh: QuadMesh) -> Iterator[FloatArray]:
     for k, along in enumerate((axis.xaxis, axis.yaxis)):
         centres = ((corners[1:, 1:] + corners[:-1, :-1]) / 2)[..., k].ravel()
         if isinstance(names := along.get_major_formatter(), FuncFormatter):
-            at = along.get_ticklocs()
+            at = along.get_ticklocs().tolist()
             centres = np.interp(centres, at, [float(one) for one in names.format_ticks(at)])
         yield centres
 

@@ -113,7 +113,8 @@ def over_time(
     middle, estimator
         Per cent of seeds in the band, and "median" or "mean", as in `style.band`.
     phases, names, published
-        Phases by title, and the rest as in `style.log_time`.
+        Phases by title, and the rest as in `style.log_time`; with phases, the published window
+        ends at a thin line.
     level : float, optional
         A dotted line.
     legend, ylabel, **scale
@@ -131,7 +132,9 @@ def over_time(
         if level is not None:
             axis.axhline(level, color="black", lw=0.8, ls=":")
         found = (phases or {}).get(title)
-        log_time(axis, np.asarray(steps), found, names=names, published=published)
+        log_time(axis, np.asarray(steps), found, names=names, published=published and not phases)
+        if published and phases:
+            axis.axvline(style.PUBLISHED, color="black", lw=0.8, ls=(0, (1, 2)))
         axis.set_title(title, pad=16 if phases and title else None)
         axis.set_ylabel(ylabel if i % columns == 0 else "")
         if i < len(panels) - columns:
