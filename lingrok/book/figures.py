@@ -88,19 +88,11 @@ def trust(exact: Trajectory, fast: Trajectory, error: FloatArray) -> Figure:
 
 @drawn
 def over_time(
-    panels: Mapping[str, Curves],
-    *,
-    height: float = 3,
-    middle: int = 100,
-    estimator: str = "median",
-    phases: Mapping[str, Phases] | None = None,
-    names: Names = "words",
-    published: bool = False,
-    level: float | None = None,
-    legend: Any = "outside lower center",
-    ylabel: str = "",
-    **scale: Any,
-) -> Figure:
+    panels: Mapping[str, Curves], *, height: float = 3, middle: int = 100,
+    estimator: str = "median", phases: Mapping[str, Phases] | None = None, names: Names = "words",
+    published: bool = False, level: float | None = None, legend: Any = "outside lower center",
+    ylabel: str = "", **scale: Any,
+) -> Figure:  # fmt: skip
     """Draw anything over steps: panels of curves, over the seeds.
 
     Parameters
@@ -141,10 +133,9 @@ def over_time(
             axis.set_xlabel("")
     axes[0, 0].set(**scale)  # after all curves: on a log axis seaborn would average logarithms
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    if "outside" in legend:
-        figure.legend(handles, labels, loc=legend, ncols=len(labels) if len(labels) < 5 else 3)
-    elif len(labels) > 1:
-        axes[0, 0].legend(loc=legend)
+    where = figure if "outside" in legend else axes[0, 0]
+    columns = 1 if where is not figure else len(labels) if len(labels) < 5 else 3
+    where.legend(handles, labels, loc=legend, ncols=columns)
     return figure
 
 
@@ -182,11 +173,25 @@ def motion(runs: Ensemble, phases: Phases) -> Figure:
 
 
 @drawn
-def shell(run: Trajectory, concentrated: FloatArray, *, gamma: float, alpha: float) -> Figure:
-    """Distance of the hyperplane against one shell, and the accuracy there: a slider's frame."""
-    figure, axes = frame(2, width=7.4, left=0.08)
-    style.course(axes, run, concentrated)
-    shell_band(axes[0], gamma, alpha)
-    axes[0].set(ylim=(1e-6, 10), title="distance |b| / ||w||, and the shell")
-    style.time_below(figure, run.steps)
+def course(
+    run: Trajectory, concentrated: FloatArray, *,
+    shell: tuple[float, float] | None = None, bias: bool = False, text: str = "step",
+) -> Figure:  # fmt: skip
+    """Distance of the hyperplane and concentrated accuracy of one run: a slider's frame.
+
+    Before them the bias, if wanted; `shell` is gamma and alpha of the concentrated points.
+    """
+    figure, axes = frame(2 + bias, width=7.4, left=0.08 - 0.03 * bias)
+    *first, distance, accuracy = axes
+    for axis in first:
+        axis.plot(run.steps, run.b, color=DARK)
+        axis.set(title="bias b", ylim=(-2, 2))
+    distance.plot(run.steps, run.distance, color=DARK)
+    distance.set(title="distance |b| / ||w||", yscale="log", ylim=(1e-5, 1))
+    if shell is not None:
+        shell_band(distance, *shell)
+        distance.set(title="distance |b| / ||w||, and the shell", ylim=(1e-6, 10))
+    accuracy.plot(run.steps, concentrated, color=RED)
+    accuracy.set(title="concentrated accuracy", ylim=(0.47, 1.02))
+    style.time_below(figure, run.steps, text)
     return figure

@@ -17,11 +17,9 @@ from .style import DARK, LOOKS, time_below
 
 @drawn
 def radius(
-    steps: npt.NDArray[np.int64],
-    panels: Mapping[str, tuple[FloatArray, FloatArray]],
-    *,
+    steps: npt.NDArray[np.int64], panels: Mapping[str, tuple[FloatArray, FloatArray]], *,
     epsilon: float,
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Accuracy under both attacks of one radius, labels preserved or not: a slider's frame."""
     figure, axes = frame(len(panels), width=7.4, left=0.08)
     for (title, curves), axis in zip(panels.items(), axes, strict=True):

@@ -14,7 +14,7 @@ from ..measures import Phases
 from ..runs.ensemble import Ensemble
 from ..theory.bias import BiasPull
 from .figure import drawn, frame, subplots
-from .style import BLUE, DARK, DASHED, NEUTRAL, RED, SKY, band, course, log_time, time_below
+from .style import BLUE, DARK, DASHED, NEUTRAL, RED, SKY, band, log_time
 
 Steps = npt.NDArray[np.int64]
 
@@ -98,17 +98,6 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
 
 
 @drawn
-def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
-    """Bias, distance and concentrated accuracy of one run, small: a frame of a slider."""
-    figure, axes = frame(3, width=7.4, left=0.05)
-    axes[0].plot(run.steps, run.b, color=DARK)
-    axes[0].set(title="bias b", ylim=(-2, 2))
-    course(axes[1:], run, concentrated)
-    time_below(figure, run.steps, f"step, with {counts}")
-    return figure
-
-
-@drawn
 def residual(
     run: Trajectory, rho: FloatArray, unit: float, errors: Mapping[str, tuple[Steps, FloatArray]]
 ) -> Figure:
@@ -130,11 +119,9 @@ def residual(
 
 @drawn
 def plateaus(
-    steps: Steps,
-    losses: Mapping[str, FloatArray],
-    levels: Mapping[str, float],
+    steps: Steps, losses: Mapping[str, FloatArray], levels: Mapping[str, float],
     curves: Sequence[tuple[FloatArray, FloatArray]],
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Draw the bias with both losses, the two plateaus, and theorem 4.5's curve from several t0."""
     figure, axis = subplots(figsize=(7.5, 3.8))
     for (name, b), (colour, style) in zip(losses.items(), NEUTRAL, strict=False):

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ __all__ = [
     "classes", "count", "note", "number", "planting", "spread", "time_table", "verdict",
 ]  # fmt: skip
 
-_ROWS = ("claim", "paper", "measured", "tolerance", "verdict")
 DECISIONS = ("reproduced", "reproduced with a correction", "not reproduced")
 _WIDTH = 50  # of the labels: with "median [smallest, largest]" behind them a row fits the page
 
@@ -38,29 +37,20 @@ class Notes:
         return self._noted[key]
 
     def __call__(
-        self,
-        label: str,
-        value: npt.ArrayLike,
-        key: str | None = None,
-        *,
-        digits: int = 2,
-        form: str | None = None,
-    ) -> None:
+        self, label: str, value: npt.ArrayLike, key: str | None = None, *,
+        digits: int = 2, form: str | None = None,
+    ) -> None:  # fmt: skip
         """Print a row and glue its value.
 
         Parameters
         ----------
         label : str
-            What was found.
+            What was found. The key, if not given, is made of its words, with hyphens.
         value : array_like or str
             Numbers over seeds are given by median and range, truths by how many of them hold, one
             truth as yes or no, one number rounded; an int and a str stay as they are.
-        key : str, optional
-            By default the label, with hyphens for what is between its words.
-        digits : int
-            Significant digits.
-        form : str, optional
-            Format specification of one number, such as ".0%", in place of `digits`.
+        digits, form
+            Significant digits; or how to format one number, such as ".0%".
         """
         said = _said(value, digits, form)
         print(f"{label:<{_WIDTH}}{said}" if len(label) < _WIDTH else f"{label}  {said}")
@@ -115,38 +105,32 @@ def classes(n_pos: int, n_neg: int) -> str:
     return f"D({n_pos},{n_neg})"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One row of the front page's table."""
 
     claim: str
     paper: str
     measured: str
     tolerance: str
-    decision: str
+    verdict: str
+
+    @property
+    def decision(self) -> str:
+        """One of DECISIONS."""
+        return self.verdict
 
     def __repr__(self) -> str:
-        rows = zip(_ROWS, astuple(self), strict=True)
-        return "\n".join(f"{name + ':':<11}{value}" for name, value in rows)
+        return "\n".join(f"{name + ':':<11}{value}" for name, value in self._asdict().items())
 
     def _repr_markdown_(self) -> str:
-        return (
-            f"| | |\n|---|---|\n| Claim | {self.claim} |\n| Paper | {self.paper} |\n"
-            f"| Measured | {self.measured} |\n| Tolerance | {self.tolerance} |\n"
-            f"| **Verdict** | **{self.decision}** |"
-        )
+        rows = [f"| {name.capitalize()} | {value} |" for name, value in self._asdict().items()]
+        return "\n".join(["| | |\n|---|---|", *rows[:-1], f"| **Verdict** | **{self.verdict}** |"])
 
 
 def verdict(
-    name: str,
-    *,
-    claim: str,
-    paper: str,
-    measured: str,
-    tolerance: str,
-    as_stated: bool,
-    corrected: bool = False,
-) -> Verdict:
+    name: str, *, claim: str, paper: str, measured: str, tolerance: str,
+    as_stated: bool, corrected: bool = False,
+) -> Verdict:  # fmt: skip
     """Decide a claim and glue its row: NAME-claim, -paper, -measured, -tolerance and -verdict.
 
     Parameters
@@ -155,14 +139,13 @@ def verdict(
         Prefix of the glued keys.
     claim, paper, measured, tolerance : str
         What is claimed, with which value; what was measured, with its spread; what counts as equal.
-    as_stated : bool
-        Whether the numbers bear the claim out as the paper states it.
-    corrected : bool
-        Whether they do after the correction that the chapter names.
+    as_stated, corrected : bool
+        Whether the numbers bear the claim out as the paper states it, and after the correction that
+        the chapter names.
     """
     decision = DECISIONS[0] if as_stated else DECISIONS[1] if corrected else DECISIONS[2]
     result = Verdict(claim, paper, measured, tolerance, decision)
-    for key, value in zip(_ROWS, astuple(result), strict=True):
+    for key, value in result._asdict().items():
         glue(f"{name}-{key}", value, display=False)
     return result
 
@@ -171,13 +154,9 @@ _LEVELS = {"supremum": "own supremum", "one": "1", "final": "last value, kept"}
 
 
 def time_table(
-    runs: Ensemble,
-    test: str,
-    *,
-    eps: Iterable[float] = (0.0, 1e-3),
-    until: Iterable[float] = (1e7,),
-    references: Iterable[str] = ("supremum",),
-) -> pd.DataFrame:
+    runs: Ensemble, test: str, *, eps: Iterable[float] = (0.0, 1e-3),
+    until: Iterable[float] = (1e7,), references: Iterable[str] = ("supremum",),
+) -> pd.DataFrame:  # fmt: skip
     """Definition 3.4's times over all seeds, a row for each end of the run, reference and eps.
 
     Each entry is the median over seeds with the range in brackets, in steps; the last column counts

@@ -4,7 +4,6 @@ An idea keeps both through the whole book, so that the figures also read in grey
 opaque, so that they read on a dark page.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,8 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from .._checks import FloatArray
-from ..descent import Trajectory
 from ..measures import Phases
 
 Look = tuple[str, Any]  # colour and line style
@@ -64,15 +61,9 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def band(
-    axis: Axes,
-    steps: npt.ArrayLike,
-    values: npt.ArrayLike,
-    look: Look,
-    *,
-    label: str | None = None,
-    middle: int = 100,
-    **line: Any,
-) -> None:
+    axis: Axes, steps: npt.ArrayLike, values: npt.ArrayLike, look: Look, *,
+    label: str | None = None, middle: int = 100, **line: Any,
+) -> None:  # fmt: skip
     """Draw (s, k) values over steps: the median over seeds, and the middle per cent as a band.
 
     One run, (k,), is a line alone. `line` is as in `seaborn.lineplot`, `estimator` among it.
@@ -90,13 +81,9 @@ def band(
 
 
 def log_time(
-    axis: Axes,
-    steps: npt.NDArray[Any],
-    phases: Phases | None = None,
-    *,
-    names: Names = "words",
-    published: bool = False,
-) -> None:
+    axis: Axes, steps: npt.NDArray[Any], phases: Phases | None = None, *,
+    names: Names = "words", published: bool = False,
+) -> None:  # fmt: skip
     """Log axis in steps, with the three phases shaded alike everywhere, or the published window."""
     axis.set(xscale="log", xlabel="step", xlim=(steps[0], steps[-1]))
     if published:
@@ -105,10 +92,8 @@ def log_time(
         return
     ends = np.minimum([steps[0], phases.unlearning, phases.generalisation, steps[-1]], steps[-1])
     for (name, shade), left, right in zip(_PHASES, ends, ends[1:], strict=False):
-        if right <= left:
-            continue
         axis.axvspan(left, right, color=shade, lw=0, zorder=-5)
-        if names:
+        if names and left < right:
             axis.text(
                 np.sqrt(left * right), 1.01, name if names == "words" else name[0].upper(),
                 ha="center", va="bottom", transform=axis.get_xaxis_transform(), fontsize=9,
@@ -121,21 +106,11 @@ def shell_band(axis: Axes, gamma: float, alpha: float) -> None:
     axis.axhspan(gamma / 2, alpha * gamma, color=RED, alpha=0.22, lw=0)
 
 
-def course(axes: Sequence[Axes], run: Trajectory, accuracy: FloatArray) -> None:
-    """Distance and concentrated accuracy of one run, in a slider's frame.
-
-    Drawn by Matplotlib alone: seaborn would take as long for the curves as the frame does without.
-    """
-    for axis, values, colour in zip(axes, (run.distance, accuracy), (DARK, RED), strict=True):
-        axis.plot(run.steps, values, color=colour)
-    axes[0].set(title="distance |b| / ||w||", yscale="log", ylim=(1e-5, 1))
-    axes[1].set(title="concentrated accuracy", ylim=(0.47, 1.02))
-
-
 def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> None:
     """Log axes in steps for a slider's frame, all of it, with `text` below.
 
-    Few decades are labelled, as plain text: mathematics would take longer.
+    Few decades are labelled, as plain text: mathematics would take longer. Frames show single runs,
+    of which there is nothing to summarise, and are drawn by Matplotlib alone.
     """
     figure.text(0.5, 0.03, text, ha="center")
     for axes in figure.axes:
