@@ -12,7 +12,7 @@ from lingrok.book.notes import Notes, classes, count, planting, verdict
 def glued(monkeypatch):
     """What is glued, by key."""
     found = {}
-    monkeypatch.setattr(notes, "glue", lambda key, value, display: found.update({key: value}))
+    monkeypatch.setattr(notes, "glue", lambda key, value, **_: found.update({key: value}))
     return found
 
 
@@ -20,7 +20,7 @@ def glued(monkeypatch):
     ("value", "options", "said"),
     [
         ([20.0, 30.0, 70.0], {}, "30 [20, 70]"),
-        (pd.Series([1.0, 2.345, 3.0]), {"digits": 3}, "2.34 [1, 3]"),
+        (pd.Series([1.0, 2.344, 3.0]), {"digits": 3}, "2.34 [1, 3]"),
         ([1, 5, np.inf], {}, "5 [1, never]"),
         (0.12345, {}, "0.12"),
         (np.float64(0.12345), {"digits": 1}, "0.1"),
@@ -45,7 +45,8 @@ def test_a_value_is_written_by_its_kind(value, options, said, glued, capsys):
     assert capsys.readouterr().out == f"it{' ' * 48}{said}\n"
 
 
-def test_rows_are_aligned_and_a_long_label_is_not_cut(glued, capsys):
+@pytest.mark.usefixtures("glued")
+def test_rows_are_aligned_and_a_long_label_is_not_cut(capsys):
     note = Notes()
     note("short", 1.0)
     note("a label of more than half of the line, which says a lot", 2.0)
@@ -67,6 +68,21 @@ def test_a_key_is_made_of_the_label_s_words(label, key, glued, capsys):
     Notes()(label, 1)
     assert list(glued) == [key]
     assert capsys.readouterr().out.startswith(label)
+
+
+def test_keys_of_indented_rows_follow_the_row_above(glued):
+    note = Notes()
+    for name in "ab":
+        note(f"{name}: peak", 1, "top")
+        note("  at step", 2)
+        note("  back at", 3)
+    assert list(glued) == [
+        "top",
+        "a-peak-at-step",
+        "a-peak-back-at",
+        "b-peak-at-step",
+        "b-peak-back-at",
+    ]
 
 
 def test_a_given_key_is_used_and_a_cell_that_runs_again_replaces_its_finding(glued, capsys):

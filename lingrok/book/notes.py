@@ -32,6 +32,7 @@ class Notes:
 
     def __init__(self) -> None:
         self._noted: dict[str, str | int] = {}
+        self._above = ""
 
     def __getitem__(self, key: str) -> str | int:
         return self._noted[key]
@@ -45,7 +46,8 @@ class Notes:
         Parameters
         ----------
         label : str
-            What was found. The key, if not given, is made of its words, with hyphens.
+            What was found. The key, if not given, is made of its words, with hyphens; those of an
+            indented label follow those of the last one that was not.
         value : array_like or str
             Numbers over seeds are given by median and range, truths by how many of them hold, one
             truth as yes or no, one number rounded; an int and a str stay as they are.
@@ -54,6 +56,10 @@ class Notes:
         """
         said = _said(value, digits, form)
         print(f"{label:<{_WIDTH}}{said}" if len(label) < _WIDTH else f"{label}  {said}")
+        if label.startswith(" "):
+            label = f"{self._above}, {label.strip()}"
+        else:
+            self._above = label
         self._glue(re.sub(r"[^\w()]*\s+", "-", label) if key is None else key, said)
 
     def table(
