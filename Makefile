@@ -8,10 +8,15 @@ READY := $(VENV)/.ready
 LOCK := _build/lock
 COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--no-annotate --fork-strategy fewest --custom-compile-command "make lock"
+DEVELOPMENT = --extra book --extra build --extra test --extra dask --extra bench
+
+# A process a core. What one test would disturb in another is marked alone, and comes afterwards.
+PARALLEL = -n logical --dist worksteal
+UNIT = $(RUN) -m pytest --ignore tests/test_pages.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book pdf test lint chapters drift binder bench lock clean
+.PHONY: help book pdf check test unit lint platforms package chapters drift binder bench mutants lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,11 +30,18 @@ pdf: _build/html/index.html ## print the built book into _build/lingrok.pdf (nee
 _build/html/index.html:
 	$(MAKE) book
 
-test: lint ## lint, types, unit tests, every chapter's output against what is committed, the pages
-	$(RUN) -m pytest --ignore tests/test_pages.py
-	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider chapters tools/template.ipynb
+check: lint unit ## lint, types and unit tests: the daily loop, within a minute
+
+test: lint platforms unit ## all that, every chapter's output against what is committed, and the pages
+	@# A chapter is one piece of work: its cells go to one process, in their order.
+	$(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider -n logical --dist loadfile \
+		chapters tools/template.ipynb
 	@# Last: the pages link to the data of their figures, which the chapters write.
-	$(RUN) -m pytest tests/test_pages.py
+	$(RUN) -m pytest $(PARALLEL) tests/test_pages.py
+
+unit: $(READY)
+	$(UNIT) -m 'not alone' $(PARALLEL)
+	$(RUN) -m pytest -m alone $$(grep -l 'mark[.]alone' tests/test_*.py)
 
 lint: $(READY) ## style, types, workflows and citation file only
 	$(RUN) -m ruff check --quiet .
@@ -38,6 +50,13 @@ lint: $(READY) ## style, types, workflows and citation file only
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 	$(VENV)/bin/zizmor --quiet --offline --strict-collection .github
+
+platforms: $(READY) ## types as Windows and macOS have them
+	$(RUN) -m mypy --no-error-summary --platform win32 --cache-dir .mypy_cache/win32
+	$(RUN) -m mypy --no-error-summary --platform darwin --cache-dir .mypy_cache/darwin
+
+package: ## install the package, without extras, into an environment of its own, and use it
+	$(PYTHON) tools/try_package.py
 
 chapters: $(READY) ## execute the chapters in place, so that git diff shows what changed in them
 	$(RUN) tools/execute_chapters.py
@@ -52,11 +71,16 @@ bench: $(READY) ## measure counts, errors and speed, into benchmarks/results.md
 	$(RUN) benchmarks/run.py > benchmarks/results.new
 	mv benchmarks/results.new benchmarks/results.md
 
+mutants: $(READY) ## break the core in 160 places, one at a time: benchmarks/mutants.md lists what no test noticed
+	$(RUN) -m pip install --quiet --editable '.[mutants]'
+	$(RUN) tools/mutants.py
+
 lock: ## choose the newest versions for requirements.txt and requirements-dev.txt
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/python -m pip install --quiet 'uv>=0.9'
-	$(COMPILE) --upgrade --all-extras pyproject.toml -o $(LOCK)/dev.txt
-	$(COMPILE) --upgrade -c $(LOCK)/dev.txt pyproject.toml -o $(LOCK)/run.txt
+	@# Not the extras of peers and mutants: what they bring is large, and no page or test of CI needs it
+	$(COMPILE) --upgrade $(DEVELOPMENT) pyproject.toml -o $(LOCK)/dev.txt
+	$(COMPILE) --upgrade -c $(LOCK)/dev.txt --extra book pyproject.toml -o $(LOCK)/run.txt
 	{ cat $(LOCK)/dev.txt; echo '-e .'; } > requirements-dev.txt
 	{ cat $(LOCK)/run.txt; echo '-e .'; } > requirements.txt
 

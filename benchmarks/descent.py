@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import peers
 
-from lingrok import Dataset, Trajectory, fast_forward, gradient_descent, sample_standard
+from lingrok import Dataset, Trajectory, fast_forward, gradient_descent, rules, sample_standard
+from lingrok.losses import EXPONENTIAL
 
 Row = dict[str, str]
 
@@ -89,6 +90,64 @@ def counts(seeds: range = range(8)) -> Iterator[Row]:
         }
 
 
+OTHERS = {
+    "l2 = 1e-7": ({"l2": 1e-7}, 1e7, 1.5),
+    "exponential loss": ({"loss": EXPONENTIAL}, 1e7, 1.5),
+    "heavy ball 0.9": ({"rule": rules.HeavyBall(1e-2, 0.9)}, 1e9, 2.0),
+}
+
+
+def others(seeds: range = range(8), walked: int = 100_000) -> Iterator[Row]:
+    """Leaps over other problems: gradients beside those of plain descent, and errors."""
+    for name, (options, steps, most) in OTHERS.items():
+        counts, ratios, errs, over = [], [], [], []
+        for seed in seeds:
+            data = planted(seed)
+            count = fast_forward(data, steps, **options).gradient_evaluations
+            counts.append(count)
+            ratios.append(count / fast_forward(data, steps).gradient_evaluations)
+            if seed < 3:
+                exact, fast = (f(data, walked, **options) for f in (gradient_descent, fast_forward))
+                gap = error(fast, np.c_[exact.w, exact.b])
+                errs.append(gap.max())
+                over.append((gap / fast.error_estimate).max())
+        yield {
+            "work": f"gradients to {steps:.0e} steps, {name}, over plain descent's, "
+            f"{len(seeds)} seeds",
+            "target": f"<= {most:g}",
+            "measured": f"{np.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}] "
+            f"({np.median(counts):.0f} gradients)",
+        }
+        yield {
+            "work": f"error, and over its estimate, {walked:.0e} steps, {name}, 3 seeds",
+            "target": "1e-8, <= 1",
+            "measured": f"{max(errs):.1e}, {max(over):.2f}",
+        }
+
+
+def walked_rules(walked: int = 20_000) -> Iterator[Row]:
+    """A walked step of each rule beside one of plain descent."""
+    data = planted(0)
+    plain = rules.GradientDescent(1e-2)
+    for rule in (
+        rules.HeavyBall(1e-2, 0.9), rules.Nesterov(1e-2), rules.NormalisedGradient(1e-2),
+        rules.SignDescent(1e-3), rules.RMSprop(1e-3), rules.Adam(1e-2),
+        rules.Adam(1e-2, weight_decay=0.01),
+    ):  # fmt: skip
+        other, ours = seconds(
+            *(
+                lambda rule=one: gradient_descent(data, walked, rule=rule, checkpoints=[walked])
+                for one in (rule, plain)
+            )
+        )
+        yield {
+            "work": f"a step of {rule} / of plain descent, n=2,000, d=2",
+            "target": "<= 1.6" if type(rule).__name__ in ("Adam", "Nesterov") else "",
+            "measured": f"{other / ours:.2f} ({1e6 * other / walked:.1f} us / "
+            f"{1e6 * ours / walked:.1f} us)",
+        }
+
+
 def speed() -> Iterator[Row]:
     data, walked = planted(0), 100_000
     loop, ours = seconds(
@@ -137,7 +196,7 @@ def steps() -> Iterator[Row]:
 
 def rows() -> Iterator[Row]:
     """All measurements, the counts and errors before the times."""
-    for measure in (counts, errors, speed, steps):
+    for measure in (counts, errors, others, speed, steps, walked_rules):
         yield from measure()
 
 

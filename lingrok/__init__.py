@@ -9,12 +9,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "data": ("Dataset", "sample_concentrated", "sample_standard"),
-    "descent": ("Trajectory", "gradient_descent"),
+    "descent": ("DivergenceError", "Trajectory", "gradient_descent"),
     "fastforward": ("FastForwardError", "fast_forward"),
     "measures": (
         "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "phases",
     ),
     "attack": ("adversarial_accuracy", "pgd", "worst_case"),
+    "minimum": ("Minimum", "minimiser"),
     "margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),
     "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
     "theory.theorems": (
@@ -29,7 +30,8 @@ _PUBLIC = {
 }  # fmt: skip
 _MODULES = {
     "figures": "book.figures", "figures_bounds": "book.figures_bounds",
-    "figures_scale": "book.figures_scale", "figures_theory": "book.figures_theory", "recipes": "runs.recipes",
+    "figures_scale": "book.figures_scale", "figures_theory": "book.figures_theory",
+    "recipes": "runs.recipes",
     "records": "runs.records",
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

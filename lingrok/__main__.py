@@ -30,22 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
             names = records.verify(asked.directory)
             print(f"{len(names)} records are as their manifest says: {', '.join(names)}")
         else:
-            print(
-                records.record(
-                    asked.name, directory=asked.directory, force=asked.force, progress=True
-                )
-            )
+            where = {"directory": asked.directory, "force": asked.force}
+            print(records.record(asked.name, progress=True, **where))
     except (records.RecordError, FastForwardError, ValueError, OSError) as error:
-        return _fail(str(error))
+        said = str(error)
     except MemoryError:
-        return _fail("memory ran out; what the run has saved is kept, record goes on from there")
+        said = "memory ran out; what the run has saved is kept, record goes on from there"
     except KeyboardInterrupt:
-        return _fail("stopped; record goes on from there")
-    return 0
-
-
-def _fail(message: str) -> int:
-    print(f"lingrok: {message}", file=sys.stderr)
+        said = "stopped; record goes on from there"
+    else:
+        return 0
+    print(f"lingrok: {said}", file=sys.stderr)
     return 1
 
 

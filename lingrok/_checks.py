@@ -33,6 +33,14 @@ def at_least_zero(name: str, value: float) -> float:
     return number
 
 
+def share(name: str, value: float) -> float:
+    """Return `value` as a float if it is from 0 to below 1."""
+    number = _real(name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be from 0 to below 1, got {value!r}")
+    return number
+
+
 def count(name: str, value: float, least: int = 0, most: int = 2**62) -> int:
     """Return `value` as an int if it is whole and within bounds; 1e7 counts as whole."""
     number = _real(name, value)

@@ -1,28 +1,18 @@
-"""Logistic regression by gradient descent: the objective, the Trajectory, and exact descent.
+"""Descent that takes every step: the walk, and the Trajectory that every run gives.
 
-Said once, for the whole package:
-
-- The loss of one point is log(1 + exp(-z)) with the margin z = y (w·x + b). `reduction="sum"`
-  adds it over the points, as the paper's equation 3 writes it; `reduction="mean"` divides by n,
-  as the paper's figures need it (chapter 1 shows both).
-- A *step* is one update of w and b together, theta <- theta - lr * gradient, from theta = 0.
-  Time is counted in steps everywhere.
+A *step* is one update of (w, b) by a rule, from theta = 0; with plain gradient descent it is
+theta <- theta - lr * gradient. Time is counted in steps everywhere, the first one being step 1.
+`problem` says what is minimised, `rules` how.
 """
 
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import NoReturn
 
-import joblib
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.blas import ssyrk
-from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from . import _checks
@@ -30,14 +20,9 @@ from ._checks import FloatArray
 from ._origin import traced
 from ._state import State, fingerprint
 from .data import Dataset
-
-_SMALL = 1 << 22  # numbers: up to 32 MB the signed rows are kept as a second copy of X
-_CHUNK = 1 << 17  # numbers a chunk of rows holds: 1 MB, so both products find it in a core's cache
-_WIDE = 16  # chunks that a product of the Hessian takes at once: its result is d x d
-_NEGLIGIBLE = 1e-3  # share of the mean weight below which a point is left out of a Hessian
-_ENOUGH = 256  # points a dimension, for a Hessian good to a tenth
-_GROUPS = 32  # of chunks, each summed by one thread: more than cores, and the same on any machine
-_LARGEST = 709.0  # margin: exp of more overflows
+from .losses import LOGISTIC, Loss
+from .problem import Problem, one_blas_thread
+from .rules import GradientDescent, Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +37,13 @@ class Trajectory:
         Weights.
     b : (k,) array
         Bias; zero in a run without bias.
-    w_true : (d,) array
-        Unit normal of the true separator, which `angle` is measured to.
+    w_true : (d,) array or None
+        Unit normal of the true separator, which `angle` is measured to, where it is known.
     error_estimate : (k,) array
         Bound on the distance of (w, b) from exact gradient descent, relative to its length;
         0 for exact runs.
     gradient_evaluations : int
-        All of them, the exact steps of a fast-forward included.
+        All of them, the exact steps of a fast-forward included; one over a batch counts as one.
     hessian_evaluations : int
         Hessians of the loss; 0 for exact runs.
     """
@@ -66,7 +51,7 @@ class Trajectory:
     steps: npt.NDArray[np.int64]
     w: FloatArray
     b: FloatArray
-    w_true: FloatArray
+    w_true: FloatArray | None
     error_estimate: FloatArray
     gradient_evaluations: int
     hessian_evaluations: int = 0
@@ -84,202 +69,16 @@ class Trajectory:
     @cached_property
     def angle(self) -> FloatArray:
         """Angle between w and w_true in rad, shape (k,)."""
+        if self.w_true is None:
+            raise ValueError("angle needs data with a true separator: give Dataset a w_true")
         along = self.w @ self.w_true
         # arctan2, since arccos loses half of the digits of a small angle
         across = np.linalg.norm(self.w - along[:, None] * self.w_true, axis=1)
         return np.asarray(np.arctan2(across, along))
 
 
-class Objective:
-    """Gradient and Hessian of the logistic loss, scaled so that a step is theta += step(theta).
-
-    Parameters
-    ----------
-    data : Dataset
-    lr : float
-    reduction : {"mean", "sum"}
-    bias : bool
-        Whether theta ends in a bias; theta has `size` = d + 1 entries then, else d.
-
-    Notes
-    -----
-    Large data are read once an evaluation, in chunks of rows that stay in cache for both products,
-    and never copied; threads share the chunks (see `one_blas_thread`). `gradients` and `hessians`
-    count evaluations.
-    """
-
-    def __init__(self, data: Dataset, lr: float, reduction: str, bias: bool) -> None:
-        _checks.one_of("reduction", reduction, ("mean", "sum"))
-        if not isinstance(data, Dataset):
-            raise ValueError(f"data must be a Dataset, got {type(data).__name__}")
-        _checks.one_of("bias", bias, (True, False))
-        self.data, self.bias = data, bool(bias)
-        self.size = data.d + self.bias
-        self.scale = _checks.positive("lr", lr) / (data.n if reduction == "mean" else 1)
-        self.gradients = self.hessians = 0
-        self._signed: list[FloatArray] | None = None
-        self._load(data)
-
-    def _load(self, data: Dataset) -> None:
-        """Prepare what each evaluation needs."""
-        if data.X.size <= _SMALL:
-            rows = np.c_[data.X, np.ones(data.n)] if self.bias else data.X
-            # Column-major: both products then run along contiguous columns, twice as fast for few
-            self._signed = [
-                np.asfortranarray(rows[part] * data.y[part, None]) for part in self._parts(1)
-            ]
-
-    def step(self, theta: FloatArray) -> FloatArray:
-        """Minus lr times the gradient at `theta`, shape (size,)."""
-        self.gradients += 1
-        total = np.zeros(self.size)
-        if self._signed is not None:
-            # Methods: on few points an operator's dispatch costs as much as the arithmetic
-            for rows in self._signed:
-                total += _pull(rows.dot(theta)).dot(rows)
-        else:
-            total = self._sum(self._step_of, theta, self._parts(1))
-        total *= self.scale
-        return total
-
-    def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
-        """Lr times the Hessian at `theta`, shape (size, size).
-
-        Only Newton's iteration sees it: a point far on the wrong side may lose its weight to
-        rounding; in large data points that add less than a thousandth are left out, and products
-        are in float32 (sums over chunks in float64). A `rough` one takes a regular sample of the
-        points that count where they are hundreds a dimension, and is good to a tenth.
-        """
-        self.hessians += 1
-        total = np.zeros((self.size, self.size))
-        if self._signed is not None:
-            for rows in self._signed:
-                total += _weighted(rows, _pull(rows.dot(theta)))
-        else:
-            work = partial(self._hessian_of, rough=rough)
-            total = self._sum(work, theta, self._parts(_WIDE))
-            total += np.tril(total, -1).T
-        total *= self.scale
-        return total
-
-    def step_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both, at once where that is cheaper; counted as one of each."""
-        if self._signed is None:
-            return self.step(theta), self.hessian(theta)
-        self.gradients += 1
-        self.hessians += 1
-        step, hessian = np.zeros(self.size), np.zeros((self.size, self.size))
-        for rows in self._signed:
-            pull = _pull(rows.dot(theta))
-            step += pull.dot(rows)
-            hessian += _weighted(rows, pull)
-        step *= self.scale
-        hessian *= self.scale
-        return step, hessian
-
-    def _parts(self, chunks: int) -> list[slice]:
-        rows = chunks * max(64, _CHUNK // self.data.d)
-        return [slice(start, start + rows) for start in range(0, self.data.n, rows)]
-
-    def _sum(
-        self,
-        work: Callable[[FloatArray, slice], FloatArray],
-        theta: FloatArray,
-        parts: list[slice],
-    ) -> FloatArray:
-        """Sum over parts, by all cores, in an order that does not depend on how many they are."""
-
-        def together(group: list[slice]) -> FloatArray:
-            total = work(theta, group[0])
-            for part in group[1:]:
-                total += work(theta, part)
-            return total
-
-        each = -(-len(parts) // _GROUPS)
-        groups = [parts[i : i + each] for i in range(0, len(parts), each)]
-        first, *rest = _threads().map(together, groups)
-        for other in rest:
-            first += other
-        return first
-
-    def _pull_of(self, theta: FloatArray, part: slice) -> FloatArray:
-        # Row by row, as memory streams: a third faster than @, which reads several rows at a time
-        z = np.vecdot(self.data.X[part], theta[: self.data.d])
-        if self.bias:
-            z += theta[-1]
-        z *= self.data.y[part]
-        return _pull(z)
-
-    def _step_of(self, theta: FloatArray, part: slice) -> FloatArray:
-        pull = self._pull_of(theta, part)
-        pull *= self.data.y[part]
-        total = np.empty(self.size)
-        np.dot(pull, self.data.X[part], out=total[: self.data.d])
-        if self.bias:
-            total[-1] = pull.sum()
-        return total
-
-    def _hessian_of(self, theta: FloatArray, part: slice, *, rough: bool) -> FloatArray:
-        """Lower triangle of the sum of weighted outer products."""
-        pull, d = self._pull_of(theta, part), self.data.d
-        weight = pull * (1 - pull)
-        # Late, a few points near the hyperplane carry the curvature: leave out what adds 1e-3 of it
-        active = np.flatnonzero(weight > _NEGLIGIBLE * weight.mean())
-        if not active.size:
-            return np.zeros((self.size, self.size))
-        if rough:
-            counting = weight.sum() ** 2 / (weight @ weight) * self.data.n / len(weight)
-            active = active[:: max(1, int(counting / (_ENOUGH * d)))]
-            weight *= weight.sum() / weight[active].sum()
-        root = np.sqrt(weight[active]).astype(np.float32)
-        rows = np.empty((len(root), self.size), dtype=np.float32)
-        np.multiply(self.data.X[part][active], root[:, None], out=rows[:, :d], casting="same_kind")
-        if self.bias:
-            rows[:, d] = root
-        return np.asarray(ssyrk(1.0, rows.T, lower=True), dtype=np.float64)
-
-
-def objective_for(data: Dataset, lr: float, reduction: str, bias: bool) -> Objective:
-    """Choose the objective that can read the data: another one where rows are on other machines."""
-    kind: type[Objective] = getattr(data, "objective", Objective)
-    return kind(data, lr, reduction, bias)
-
-
-@lru_cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(joblib.cpu_count())
-
-
-@lru_cache
-def _blas() -> Any:
-    return ThreadpoolController()
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Keep BLAS to one thread.
-
-    The products of a run are small or already shared by threads; BLAS's own would spin while they
-    wait for each other, which on a busy machine makes a small product 25 times slower.
-    """
-    limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
-    return limited
-
-
-def _weighted(rows: FloatArray, pull: FloatArray) -> FloatArray:
-    """Sum of the outer products of rows, weighted by their part in the Hessian."""
-    weight = pull * (1 - pull)
-    return np.asarray((rows * weight[:, None]).T.dot(rows))
-
-
-def _pull(z: FloatArray) -> FloatArray:
-    """Weight of a point in the gradient, 1 / (1 + exp(z)), in place.
-
-    numpy's exp is vectorised, which makes this three times as fast as scipy's expit.
-    """
-    np.minimum(z, _LARGEST, out=z)
-    np.exp(z, out=z)
-    z += 1
-    return np.reciprocal(z, out=z)
+class DivergenceError(RuntimeError):
+    """A run left the range of floats: its learning rate is beyond what its loss bears."""
 
 
 @traced
@@ -293,6 +92,12 @@ def gradient_descent(
     checkpoints: npt.ArrayLike | None = None,
     progress: bool = False,
     state: str | os.PathLike[str] | None = None,
+    loss: Loss = LOGISTIC,
+    l2: float | tuple[float, float] = 0.0,
+    rule: Rule | None = None,
+    batch: int | None = None,
+    replace: bool = False,
+    seed: int | None = None,
 ) -> Trajectory:
     """Run gradient descent step by step, exactly, from w = 0 and b = 0.
 
@@ -302,7 +107,7 @@ def gradient_descent(
     steps : int
         Length of the run, at least 1; 1e6 is as good as 1000000.
     lr : float
-        Learning rate eta of the paper.
+        Learning rate eta of the paper; not looked at where a `rule` is given, which has its own.
     reduction : {"mean", "sum"}
         Whether the loss is the mean over the points (the paper's figures) or their sum (its
         equation 3).
@@ -315,6 +120,19 @@ def gradient_descent(
     state : path, optional
         File in which the run keeps its state at checkpoints. If it is there, the run goes on from
         it, to the same result bit for bit. It stays after the run, for the caller to remove.
+    loss : Loss
+        Of one point; in `losses`.
+    l2 : float, or pair of float
+        lambda of the added (lambda / 2) ||w||^2, b left free; a pair has b's as well.
+    rule : Rule, optional
+        How a gradient turns into a step; in `rules`. By default `GradientDescent(lr)`.
+    batch : int, optional
+        Take each gradient over so many points instead of all; `seed` must then be given.
+    replace : bool
+        Draw each batch from all points. By default each epoch goes through all of them in an order
+        of its own, and its last batch has what is left.
+    seed : int, optional
+        Where the batches come from.
 
     Returns
     -------
@@ -325,48 +143,138 @@ def gradient_descent(
     ------
     ValueError
         For steps < 1, lr <= 0, an unknown reduction, checkpoints that are not whole, do not
-        increase or lie outside of the run, and the state of another run.
+        increase or lie outside of the run, the state of another run, a loss, penalty, rule or
+        batch that is none, and a rate that is no number at some step.
+    DivergenceError
+        Where (w, b) overflows. It names the step and the remedy.
     """
-    objective = objective_for(data, lr, reduction, bias)
+    problem = Problem(data, loss=loss, l2=l2, bias=bias, reduction=reduction)
+    rule = rule_of(rule, lr)
+    batches = None if batch is None else Batches(data, batch, replace, seed)
     steps, recorded = plan(steps, checkpoints)
-    file = State(state, identity(objective, "exact", steps, recorded))
-    thetas = np.empty((len(recorded), objective.size))
-    theta, at, done = np.zeros(objective.size), 0, 0
+    drawn = {} if batch is None else {"batch": batch, "replace": replace, "seed": seed}
+    file = State(state, identity(problem, rule, "exact", steps, recorded, **drawn))
+    thetas = np.empty((len(recorded), problem.size))
+    now, at, done = rule.start(np.zeros(problem.size), data.d), 0, 0
     if kept := file.read():
         done = len(kept["thetas"])
         thetas[:done] = kept["thetas"]
-        theta, at = thetas[done - 1], int(recorded[done - 1])
-        objective.gradients = at
+        now, at = tuple(kept["now"]), int(recorded[done - 1])
+        problem.gradients = at
     bar = tqdm(total=steps, initial=at, unit="step", unit_scale=True, disable=not progress)
     with bar, one_blas_thread():
         for i, checkpoint in enumerate(recorded[done:], done):
-            at, theta = walk(objective, theta, at, int(checkpoint), bar)
-            thetas[i] = theta
-            file.write({"thetas": thetas[: i + 1]}, last=i == len(recorded) - 1)
-    return trajectory(objective, recorded, thetas, np.zeros(len(recorded)))
+            now = walk(problem, rule, now, at, int(checkpoint), batches=batches, bar=bar)
+            at, thetas[i] = int(checkpoint), now[0]
+            kept = {"thetas": thetas[: i + 1], "now": np.array(now)}
+            file.write(kept, last=i == len(recorded) - 1)
+    return trajectory(problem, recorded, thetas, np.zeros(len(recorded)))
+
+
+class Batches:
+    """Points of each step's batch: an epoch's are drawn at once, by its number and the seed.
+
+    So a run that goes on at any step draws what it would have drawn.
+    """
+
+    def __init__(self, data: Dataset, size: int, replace: bool, seed: int | None) -> None:
+        if not isinstance(data, Dataset):
+            raise ValueError(f"batch must be None for rows elsewhere, got {size!r}")
+        self.n, self.size = data.n, _checks.count("batch", size, 1, data.n)
+        _checks.one_of("replace", replace, (True, False))
+        if seed is None:
+            raise ValueError("seed must be a whole number where there are batches, got None")
+        self.replace, self.seed = replace, _checks.count("seed", seed)
+        self._steps = -(-self.n // self.size)  # of an epoch
+        self._epoch, self._drawn = -1, np.empty(0, dtype=np.int64)
+
+    def __call__(self, t: int) -> npt.NDArray[np.int64]:
+        """Rows of the batch of step t."""
+        epoch, i = divmod(t - 1, self._steps)
+        if epoch != self._epoch:
+            rng, self._epoch = np.random.default_rng([self.seed, epoch]), epoch
+            if self.replace:
+                self._drawn = rng.integers(self.n, size=self._steps * self.size)
+            else:
+                self._drawn = rng.permutation(self.n)
+        return self._drawn[i * self.size : (i + 1) * self.size]
 
 
 def walk(
-    objective: Objective,
-    theta: FloatArray,
+    problem: Problem,
+    rule: Rule,
+    now: tuple[FloatArray, ...],
     start: int,
     stop: int,
+    *,
+    batches: Batches | None = None,
     bar: "tqdm[NoReturn] | None" = None,
-) -> tuple[int, FloatArray]:
-    """Take the steps from `start` to `stop`, one by one; return the last step and its theta."""
-    theta, step, at = theta.copy(), objective.step, start
-    stride = 1
+) -> tuple[FloatArray, ...]:
+    """Take the steps from `start` to `stop`, one by one; return the rule's state after the last.
+
+    Raises
+    ------
+    DivergenceError
+        Where theta is no longer finite.
+    """
+    at, stride = start, 1
     while at < stop:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), now
         stride = min(stride, stop - at)
-        for _ in range(stride):
-            theta += step(theta)
+        with np.errstate(over="ignore", invalid="ignore"):
+            now = _stride(problem, rule, now, at, at + stride, batches)
+        if not np.isfinite(now[0]).all():
+            raise _diverged(problem, rule, before, at, batches)
         at += stride
         if bar is not None:
             bar.update(stride)
         # Come back to the bar about ten times a second, whatever a step costs
         stride = max(1, int(stride * min(2, 0.1 / (time.perf_counter() - began + 1e-9))))
-    return at, theta
+    return now
+
+
+def _stride(  # noqa: PLR0917
+    problem: Problem,
+    rule: Rule,
+    now: tuple[FloatArray, ...],
+    start: int,
+    stop: int,
+    batches: Batches | None,
+) -> tuple[FloatArray, ...]:
+    step, point, gradient = rule.step, rule.point, problem.gradient
+    if batches is None:
+        for t in range(start + 1, stop + 1):
+            now = step(t, now, gradient(point(t, now)))
+    else:
+        for t in range(start + 1, stop + 1):
+            now = step(t, now, problem.batch_gradient(point(t, now), batches(t)))
+    return now
+
+
+def _diverged(
+    problem: Problem,
+    rule: Rule,
+    now: tuple[FloatArray, ...],
+    at: int,
+    batches: Batches | None,
+) -> DivergenceError:
+    """Find the step at which it happened, from a state a moment before."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        while np.isfinite(now[0]).all():
+            now, at = _stride(problem, rule, now, at, at + 1, batches), at + 1
+    return DivergenceError(
+        f"at step {at} (w, b) is no longer finite under {rule} and {problem.loss}: use a smaller "
+        "lr, a loss of bounded slope, or an epsilon above 0"
+    )
+
+
+def rule_of(rule: Rule | None, lr: float) -> Rule:
+    """Return the rule that was asked for, or plain descent."""
+    if rule is None:
+        return GradientDescent(lr)
+    if not isinstance(rule, Rule):
+        raise ValueError(f"rule must be a Rule such as lingrok.rules.Adam(1e-3), got {rule!r}")
+    return rule
 
 
 def plan(steps: int, checkpoints: npt.ArrayLike | None) -> tuple[int, npt.NDArray[np.int64]]:
@@ -391,29 +299,34 @@ def plan(steps: int, checkpoints: npt.ArrayLike | None) -> tuple[int, npt.NDArra
 
 
 def identity(
-    objective: Objective, kind: str, steps: int, recorded: npt.NDArray[np.int64], **more: float
+    problem: Problem,
+    rule: Rule,
+    kind: str,
+    steps: int,
+    recorded: npt.NDArray[np.int64],
+    **more: object,
 ) -> str:
     """Fingerprint of a run, by which it knows its own state again."""
     return fingerprint(
-        objective.data, kind=kind, scale=objective.scale, bias=objective.bias, steps=steps,
-        recorded=recorded, **more,
+        problem.data, kind=kind, loss=repr(problem.loss), l2=problem.l2, scale=problem.scale,
+        bias=problem.bias, rule=rule.identity(recorded), steps=steps, recorded=recorded, **more,
     )  # fmt: skip
 
 
 def trajectory(
-    objective: Objective,
+    problem: Problem,
     steps: npt.NDArray[np.int64],
     thetas: FloatArray,
     error_estimate: FloatArray,
 ) -> Trajectory:
     """Gather the thetas of a finished run."""
-    d = objective.data.d
+    d = problem.data.d
     return Trajectory(
         steps=steps,
         w=thetas[:, :d].copy(),
-        b=thetas[:, d].copy() if objective.bias else np.zeros(len(steps)),
-        w_true=objective.data.w_true,
+        b=thetas[:, d].copy() if problem.bias else np.zeros(len(steps)),
+        w_true=problem.data.w_true,
         error_estimate=error_estimate,
-        gradient_evaluations=objective.gradients,
-        hessian_evaluations=objective.hessians,
+        gradient_evaluations=problem.gradients,
+        hessian_evaluations=problem.hessians,
     )

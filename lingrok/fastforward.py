@@ -1,64 +1,49 @@
-"""Gradient descent without walking: the same iterates from a spectral method in log time.
+"""Gradient descent without walking: a few exact steps, then leaps in log time (`collocation`).
 
-The iterates theta_0, theta_1, ... of gradient descent lie on a smooth curve theta(t) with
+The error estimate bounds the distance from the walked run. What a leap adds to it is bounded by the
+next Legendre coefficient of the derivative, extrapolated from the last four, by what Newton's
+iteration left over, and by what no smooth curve follows: after a walk, the part that changes sign
+at each step, and with inertia a displacement that is not the curve's, which would go on to move
+theta by 1 / (1 - inertia) times as much.
 
-    theta(t + 1) - theta(t) = -lr grad L(theta(t))        for real t,                      (*)
-
-as soon as the fast modes of the start have died away. On log-spaced intervals [t0, t1] the
-derivative of that curve with respect to s = log t is a polynomial to many digits. So a few exact
-steps are walked, and then each *leap* solves (*) at m Radau points of an interval of a nat or more
-by Newton's iteration with the exact Hessian. Equation (*) holds the finite step itself, so there
-is no series in lr to be cut off, as there is where the gradient flow (or a backward-error-corrected
-flow) stands in for descent; as t grows, (*) turns into the Radau IIA collocation of the flow.
-
-The error estimate. While lr times the largest curvature is below 2, one step of gradient descent on
-a convex loss brings no two points further apart, so errors of leaps add up at worst. The error of a
-leap is bounded by the next Legendre coefficient of the derivative, extrapolated from the last
-four, by what Newton's iteration left over, and, after a walk, by what still changes sign at each
-step, which no smooth curve follows. The rounding of descent itself comes on top.
+What a step does to an error from before. While lr times the largest curvature is below 2, one step
+of gradient descent on a convex loss brings no two points further apart, so errors add up at worst;
+where the curvature has no bound, each leap checks it. Heavy ball is not nonexpansive: an error is
+multiplied by the norm of the product of the Jacobians of all steps of a leap, and, where steps are
+walked after a leap, by what the worst mode makes of it. The rounding of descent itself comes on
+top.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.polynomial import legendre
-from scipy.sparse.linalg import LinearOperator, gmres
-from scipy.special import roots_jacobi
 from tqdm.auto import tqdm
 
 from . import _checks
 from ._checks import FloatArray
 from ._origin import traced
 from ._state import Arrays, State
+from .collocation import SAFETY, Interval, Leap, Motion, solve
 from .data import Dataset
-from .descent import (
-    Objective,
-    Trajectory,
-    identity,
-    objective_for,
-    one_blas_thread,
-    plan,
-    trajectory,
-)
+from .descent import Trajectory, identity, plan, rule_of, trajectory
+from .losses import LOGISTIC, Loss
+from .problem import Problem, one_blas_thread
+from .rules import Rule
 
 _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocation
-_LONGEST_WALK = 20_000  # steps in all; what is not smooth by then has lr very close to 2/curvature
+_LONGEST_WALK = 20_000  # steps in all; what is not smooth by then is very close to instability
 _FIRST_LEAP = 1.0  # nats
 _WORTH = 4  # steps a node: a shorter leap costs more gradients than walking
-_SAFETY = 4  # of the error estimate: without it, one leap in some hundred came out below its error
 _DIFFERENCES = 6  # order of the differences that tell oscillation from a smooth curve
-_NEWTON = 7  # iterations at most
-_FEW = 48  # unknowns up to which a Hessian costs about as much as a gradient
-_DENSE = 1_000  # unknowns times nodes up to which a leap's linear system is solved directly
 _EPS = float(np.finfo(np.float64).eps)
 # What a course keeps in a state, besides its counts and the last solution
 _KEPT = (
-    "n", "theta", "error", "walked", "recent", "thetas", "errors", "length", "on_foot"
+    "n", "theta", "error", "slip", "walked", "recent", "moved", "thetas", "errors", "length",
+    "on_foot", "until",
 )  # fmt: skip
 
 
@@ -66,104 +51,109 @@ class FastForwardError(RuntimeError):
     """The learning rate is beyond stability, or the tolerance can't be kept."""
 
 
-@dataclass(frozen=True)
-class _Interval:
-    """From step `start`, where the curve is at `theta`, over 2 `half` nats."""
-
-    start: float
-    half: float
-    theta: FloatArray
-
-    def theta_at(self, x: FloatArray, c: FloatArray) -> FloatArray:
-        """Theta at x in [-1, 1], for the Legendre coefficients c of d theta / d log t."""
-        return self.theta + self.half * (_integrals(x, len(c)) @ c)
-
-
-@dataclass(frozen=True)
-class _Leap:
-    """A solved interval: coefficients of d theta / d log t, (m, size), and their error."""
-
-    interval: _Interval
-    coefficients: FloatArray
-    error: float  # absolute, in theta; infinite where Newton's iteration failed
-
-    def at(self, t: FloatArray) -> FloatArray:
-        x = np.log(t / self.interval.start) / self.interval.half - 1
-        return self.interval.theta_at(x, self.coefficients)
-
-
-def _flat(leap: _Leap) -> dict[str, Any]:
-    interval = {"start": leap.interval.start, "half": leap.interval.half, "at": leap.interval.theta}
-    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error}
-
-
-def _from_flat(state: Arrays) -> _Leap:
-    interval = _Interval(float(state["start"]), float(state["half"]), state["at"])
-    return _Leap(interval, state["coefficients"], float(state["leap_error"]))
-
-
 class _Course:
     """Where a run has come to, what it has recorded on the way, and what it will try next."""
 
-    def __init__(self, objective: Objective, recorded: npt.NDArray[np.int64]) -> None:
-        self.objective, self.recorded = objective, recorded
-        self.n, self.theta, self.error = 0, np.zeros(objective.size), 0.0
+    def __init__(self, motion: Motion, recorded: npt.NDArray[np.int64]) -> None:
+        self.motion, self.recorded = motion, recorded
+        self.n, self.theta, self.error = 0, np.zeros(motion.size), 0.0
+        self.now = motion.rule.start(self.theta, motion.problem.data.d)  # the rule's state
+        self.slip = 0.0  # error of the last displacement, which a walk would carry on
         self.walked = 0
         self.recent = self.theta[None]  # the last few steps that were walked
-        self.thetas = np.zeros((len(recorded), objective.size))
+        self.moved = np.zeros(motion.size)  # the last displacement
+        self.thetas = np.zeros((len(recorded), motion.size))
         self.errors = np.zeros(len(recorded))
         self.length = _FIRST_LEAP  # of the next leap, in nats
-        self.near: _Leap | None = None  # the last solution, from which the next one is guessed
+        self.near: Leap | None = None  # the last solution, from which the next one is guessed
         self.on_foot = True  # whether the last advance was a walk
+        self.until = 0  # step to walk to before it is worth to leap
 
     def state(self) -> dict[str, Any]:
         """Return all of it as arrays."""
-        counts = {"gradients": self.objective.gradients, "hessians": self.objective.hessians}
+        problem = self.motion.problem
+        counts = {"gradients": problem.gradients, "hessians": problem.hessians}
         near = {} if self.near is None else _flat(self.near)
-        return {name: getattr(self, name) for name in _KEPT} | counts | near
+        now = {"now": np.array(self.now)}
+        return {name: getattr(self, name) for name in _KEPT} | counts | near | now
 
     def restore(self, state: Arrays) -> None:
         """Go back to where `state` was taken."""
         for name in _KEPT:
             kept = state[name]
             setattr(self, name, kept if kept.ndim else kept.item())
-        self.objective.gradients = int(state["gradients"])
-        self.objective.hessians = int(state["hessians"])
+        self.now = tuple(state["now"])
+        self.motion.problem.gradients = int(state["gradients"])
+        self.motion.problem.hessians = int(state["hessians"])
         self.near = _from_flat(state) if "coefficients" in state else None
 
     def walk(self, stop: int) -> None:
         """Take exact steps; they carry the error so far along."""
-        start, path = self.n, [self.theta]
-        for _ in range(start, stop):
-            path.append(path[-1] + self.objective.step(path[-1]))
+        start, path, inertia = self.n, [self.theta], self.motion.inertia
+        step, gradient = self.motion.rule.step, self.motion.problem.gradient
+        if self.error and inertia:
+            self.error *= _worst_growth(self.curvatures()[0], inertia)
+            self.error += inertia / (1 - inertia) * self.slip
+            self.slip = 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            # As the walk does it, to the last digit, so that until the first leap there is no error
+            for t in range(start + 1, stop + 1):
+                self.now = step(t, self.now, gradient(self.now[0]))
+                path.append(self.now[0])
+        finite = np.all(np.isfinite(path), axis=1)
+        if not finite[-1]:
+            raise FastForwardError(
+                f"at step {start + int(np.argmin(finite))} (w, b) is no longer finite: use a "
+                "smaller lr, or a loss of bounded slope"
+            )
+        self.moved = path[-1] - path[-2]
         self.walked += stop - start
         self.on_foot = True
         self.recent = np.array(path[-_DIFFERENCES - 1 :])
         self._advance(stop, lambda t: np.array(path)[t.astype(np.int64) - start])
 
-    def leap(self, leap: _Leap, stop: int) -> None:
+    def leap(self, leap: Leap, stop: int) -> None:
         """Go to the end of a solved interval, `stop`."""
-        self.error += leap.error
+        self.error = self.error * leap.growth + leap.error
         self.near, self.on_foot = leap, False
+        if self.motion.inertia:
+            self.moved, self.slip = leap.displacement(stop), leap.slip
         self._advance(stop, leap.at)
+        self.now = self.motion.rule.resumed(self.theta, self.moved)
 
     def oscillation(self) -> float:
         """Bound the part of the last steps that changes sign at each one, as no smooth curve does.
 
-        It is what a curvature above 1/lr makes of the start, and high differences see it alone.
+        It is what a curvature above 1 / lr makes of the start, and high differences see it alone:
+        they multiply a mode that goes like mu^t by (mu - 1)^k.
         """
-        overshoot = float(np.linalg.eigvalsh(self.objective.hessian(self.theta))[-1]) - 1
-        if overshoot <= 0:
+        curvature, basis = self.curvatures()
+        swings = curvature > 1
+        if not swings.any():
             return 0.0
-        last = np.diff(self.recent, len(self.recent) - 1, axis=0)[0]
-        return float(_SAFETY * np.linalg.norm(last) / (1 + overshoot) ** (len(self.recent) - 1))
+        k = len(self.recent) - 1
+        last = (np.diff(self.recent, k, axis=0)[0] @ basis)[swings]
+        fast = np.abs(_roots(curvature[swings], self.motion.inertia) - 1).min(axis=0)
+        return float(SAFETY * np.linalg.norm(last / fast**k))
+
+    def mismatch(self, leap: Leap) -> float:
+        """Bound what a last displacement that is not the curve's does to theta."""
+        inertia = self.motion.inertia
+        if not inertia or not np.isfinite(leap.error):
+            return 0.0
+        away = float(np.linalg.norm(self.moved - leap.displacement(leap.interval.start)))
+        return SAFETY * inertia / (1 - inertia) * away
+
+    def curvatures(self) -> tuple[FloatArray, FloatArray]:
+        """Eigenvalues and eigenvectors of lr times the Hessian here."""
+        return tuple(np.linalg.eigh(self.motion.curvature(self.theta)))  # type: ignore[return-value]
 
     def _advance(self, stop: int, curve: Callable[[FloatArray], FloatArray]) -> None:
         first, end = np.searchsorted(self.recorded, [self.n, stop], side="right")
         if first < end:
             self.thetas[first:end] = curve(self.recorded[first:end].astype(np.float64))
             lengths = np.linalg.norm(self.thetas[first:end], axis=1)
-            self.errors[first:end] = self.error / lengths
+            self.errors[first:end] = self.error / np.maximum(lengths, 1e-300)
         self.theta, self.n = curve(np.array([stop], dtype=np.float64))[0], stop
 
 
@@ -179,13 +169,16 @@ def fast_forward(
     rtol: float = 1e-8,
     progress: bool = False,
     state: str | os.PathLike[str] | None = None,
+    loss: Loss = LOGISTIC,
+    l2: float | tuple[float, float] = 0.0,
+    rule: Rule | None = None,
 ) -> Trajectory:
     """Return the iterates of `gradient_descent` without walking them.
 
     Parameters
     ----------
-    data, steps, lr, reduction, bias, checkpoints
-        As in `gradient_descent`; `steps` may be 1e14 as well.
+    data, steps, lr, reduction, bias, checkpoints, loss, l2
+        As in `gradient_descent`; `steps` may be 1e14 as well, and the loss must be smooth.
     rtol : float
         Largest error of (w, b) at any checkpoint, relative to its length, from 1e-12 to 1e-2.
         No result leaves with an estimate above it.
@@ -193,6 +186,8 @@ def fast_forward(
         Show a bar over the decades of steps.
     state : path, optional
         As in `gradient_descent`; the run keeps its state after each walk and each leap.
+    rule : GradientDescent or HeavyBall, optional
+        With a constant rate. By default `GradientDescent(lr)`.
 
     Returns
     -------
@@ -204,19 +199,31 @@ def fast_forward(
     Raises
     ------
     ValueError
-        As `gradient_descent`, and for rtol out of range.
+        As `gradient_descent`, for rtol out of range, and for a loss or rule that can't be leapt
+        over.
     FastForwardError
-        Where lr times the largest curvature is 2 or more (descent then jumps about and follows no
-        smooth curve), or the tolerance can't be kept. It names step, estimate and remedy.
+        Where lr times the largest curvature is 2 or more, 2 (1 + momentum) with heavy ball (descent
+        then jumps about and follows no smooth curve), or the tolerance can't be kept. It names
+        step, estimate and remedy.
     """
-    objective = objective_for(data, lr, reduction, bias)
+    problem = Problem(data, loss=loss, l2=l2, bias=bias, reduction=reduction)
+    rule = rule_of(rule, lr)
+    if rule.inertia is None:
+        raise ValueError(
+            "rule must be GradientDescent or HeavyBall with a constant lr to be leapt over, got "
+            f"{rule}: use gradient_descent, which walks"
+        )
+    if not loss.smooth:
+        raise ValueError(
+            f"loss must be smooth to be leapt over, got {loss}: use gradient_descent, which walks"
+        )
     steps, recorded = plan(steps, checkpoints)
     rtol = _checks.positive("rtol", rtol)
     if not 1e-12 <= rtol <= 1e-2:
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
-    order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
-    course = _Course(objective, recorded)
-    file = State(state, identity(objective, "fast", steps, recorded, rtol=rtol))
+    motion = Motion(problem, rule)
+    course = _Course(motion, recorded)
+    file = State(state, identity(problem, rule, "fast", steps, recorded, rtol=rtol))
     kept = file.read()
     bar = tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress)
     with bar, one_blas_thread():
@@ -224,34 +231,49 @@ def fast_forward(
             curvature = kept["curvature"]
             course.restore(kept)
         else:
-            # At margins 0, where it is largest
-            curvature = np.linalg.eigvalsh(objective.hessian(np.zeros(objective.size)))
-        # The trace bounds a gradient's terms before they cancel
-        terms = 2 * np.sqrt(objective.scale * data.n * curvature.sum())
-        _check_stable(float(curvature[-1]), lr)
-        for _ in _advance(course, steps, order, rtol, curvature[-1] > 1):
+            curvature = np.linalg.eigvalsh(motion.curvature(np.zeros(problem.size)))
+        _check_stable(float(curvature[-1]), motion, 0)
+        steepest = curvature[-1] * loss.steepest / loss.curvature(np.zeros(1))[0]  # anywhere
+        for _ in _advance(course, steps, rtol, float(steepest)):
             bar.update(float(np.log10(course.n)) - bar.n)
             file.write(course.state() | {"curvature": curvature}, last=course.n == steps)
     worst = int(np.argmax(course.errors))
-    if course.errors[worst] > rtol:
+    if not course.errors[worst] <= rtol:
         raise FastForwardError(
             f"at step {recorded[worst]} the error estimate is {course.errors[worst]:.1e}, above "
             f"rtol={rtol:g}: use a larger rtol, a smaller lr, or gradient_descent"
         )
-    run = trajectory(objective, recorded, course.thetas, course.errors)
-    rounding = 16 + np.sqrt(recorded) * (1 + terms / np.hypot(run.norm, run.b))
-    return replace(run, error_estimate=course.errors + _EPS * rounding)
+    run = trajectory(problem, recorded, course.thetas, course.errors)
+    return replace(run, error_estimate=course.errors + _rounding(run, motion, curvature))
 
 
-def _advance(
-    course: _Course, steps: int, order: int, rtol: float, oscillates: bool
-) -> Iterator[None]:
+def _rounding(run: Trajectory, motion: Motion, curvature: FloatArray) -> FloatArray:
+    """Relative rounding errors that the walked run itself gathers, at each checkpoint."""
+    problem, zero = motion.problem, np.zeros(1)
+    # The trace bounds a gradient's terms before they cancel: it is that of the points' squares
+    trace = float(curvature.sum() - motion.lr * problem.decay.sum())
+    count = problem.scale * problem.data.n
+    slope, bend = float(problem.loss.slope(zero)[0]), float(problem.loss.curvature(zero)[0])
+    terms = 2 * slope * np.sqrt(motion.lr * count * max(trace, 0.0) / bend)
+    lengths = np.maximum(np.hypot(run.norm, run.b), 1e-300)
+    rounding = 16 + np.sqrt(run.steps) * (1 + terms / lengths) / (1 - motion.inertia)
+    return np.asarray(_EPS * rounding)
+
+
+def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Iterator[None]:
     """Take the course to its end, leaping where that costs less than walking.
 
-    Each time it yields, the course holds all that the rest of the way depends on.
+    `steepest` bounds lr times the curvature anywhere. Each time it yields, the course holds all
+    that the rest of the way depends on.
     """
+    order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
+    inertia = course.motion.inertia
+    # Steps in which the fast modes of heavy ball fall by a factor of e
+    memory = 2 / -np.log(inertia) if inertia else 0.0
     if not course.n:
-        course.walk(min(steps, _FIRST_WALK))
+        course.walk(
+            min(steps, max(_FIRST_WALK, round(memory * np.log(100 / (rtol * (1 - inertia))))))
+        )
         yield
     while course.n < steps:
         n, length, near = course.n, course.length, course.near
@@ -262,26 +284,32 @@ def _advance(
         # Each leap may err in proportion to its length, so that the sum stays below rtol.
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)
         share *= float(np.linalg.norm(course.theta))
-        rough = course.oscillation() if oscillates and course.on_foot else 0.0
-        if stop - n < _WORTH * order or rough > share / 2:
-            if course.walked >= _LONGEST_WALK:
+        rough = course.oscillation() if steepest > 1 and course.on_foot else 0.0
+        if stop - n < _WORTH * order or not rough <= share / 2 or course.until > n:
+            if course.walked >= _LONGEST_WALK + 20 * memory:
                 raise FastForwardError(
                     f"at step {n} the descent is still not smooth in log time: the error estimate "
                     f"of a leap of {length:.2g} nats is above its share of rtol={rtol:g}. Use a "
                     "smaller lr, a larger rtol, or gradient_descent"
                 )
             # Before the first leap, double: each attempt then costs less than the walk before it
-            course.walk(min(steps, 2 * n if near is None else n + _WORTH * order))
+            further = 2 * n if near is None else n + _WORTH * order
+            course.walk(min(steps, course.until if course.until > n else further))
             course.length, course.near = max(length, _FIRST_LEAP), None
             yield
             continue
         length = float(np.log(stop / n))
-        leap = _leap(course.objective, _Interval(n, length / 2, course.theta), order, near, share)
-        leap = replace(leap, error=leap.error + rough)
-        if not leap.error <= share:
+        leap = solve(course.motion, Interval(n, length / 2, course.theta), order, near, share)
+        mismatch = course.mismatch(leap)
+        leap = replace(leap, error=leap.error + rough + mismatch)
+        if mismatch > share / 2 and course.on_foot:  # a shorter leap would meet it again
+            course.until = n + max(_WORTH * order, round(memory * np.log(2 * mismatch / share)))
+        elif not leap.error <= share:
             course.length = length * min(0.8, max(0.35, 0.85 * (share / leap.error) ** (1 / order)))
             course.near = leap if np.isfinite(leap.error) else near
         else:
+            if not steepest < 2:
+                _check_stable(course.curvatures()[0][-1], course.motion, n)
             course.leap(leap, stop)
             course.length = length * min(
                 2.0, max(0.5, 0.85 * (share / max(leap.error, 1e-3 * share)) ** (1 / order))
@@ -289,154 +317,38 @@ def _advance(
         yield
 
 
-def _check_stable(curvature: float, lr: float) -> None:
-    """Raise where lr times the largest curvature is 2 or more."""
-    if curvature >= 2:
+def _check_stable(curvature: float, motion: Motion, n: int) -> None:
+    """Raise where lr times the largest curvature is beyond what the rule bears."""
+    limit = 2 * (1 + motion.inertia)
+    if not curvature < limit:
         raise FastForwardError(
-            f"at step 0 lr times the largest curvature of the loss is {curvature:.3g}; from 2 on "
-            "gradient descent is beyond stability and follows no smooth curve: use lr < "
-            f'{2 * lr / curvature:.2g}, reduction="mean", or gradient_descent'
+            f"at step {n} lr times the largest curvature of the loss is {curvature:.3g}; from "
+            f"{limit:g} on gradient descent is beyond stability and follows no smooth curve: use "
+            f'lr < {limit * motion.lr / curvature:.2g}, reduction="mean", or gradient_descent'
         )
 
 
-def _leap(
-    objective: Objective, interval: _Interval, m: int, near: _Leap | None, share: float
-) -> _Leap:
-    """Solve (*) on an interval with m points, to an error well below `share`."""
-    half, length = interval.half, 2 * interval.half
-    # The points lie a step before the interval's end, so that t + 1 stays inside.
-    log_t = (_radau(m) + 1) / 2 * (length + np.log1p(-np.exp(-length) / interval.start))
-    delta = np.log1p(np.exp(-log_t) / interval.start)  # log(t + 1) - log(t)
-    nodes, weights = _gauss(m // 2 + 1)
-    inside = (log_t[:, None] + delta[:, None] * (nodes + 1) / 2) / half - 1
-    # Means of the derivative over one step, as averages: a difference would cancel at late times.
-    means = np.einsum("jqk,q->jk", legendre.legvander(inside, m - 1), weights) / 2
-    x = log_t / half - 1
-    values = half * _integrals(x, m)
-    c = _predict(objective, interval, m, near)
-    hessians: FloatArray | None = None
-    previous = np.inf
-    for _ in range(_NEWTON):
-        thetas = interval.theta + values @ c
-        if objective.size <= _FEW:
-            both = [objective.step_and_hessian(theta) for theta in thetas]
-            steps, hessians = (np.array(each) for each in zip(*both, strict=True))
-        else:
-            steps = np.array([objective.step(theta) for theta in thetas])
-            if hessians is None:
-                hessians = _few_hessians(objective, interval, c, x)
-        residual = steps / delta[:, None] - means @ c
-        change = _solve(means, values / delta[:, None], hessians, residual)
-        c = c + change
-        moved = float(np.linalg.norm(values @ change, axis=1).max())
-        ratio = moved / previous if np.isfinite(previous) else 1.0
-        left = moved * min(1.0, ratio)
-        if left <= 0.1 * share:
-            return _Leap(interval, c, _tail(c, half) + left)
-        if ratio > 2:
-            break
-        previous = moved
-    return _Leap(interval, c, np.inf)
+def _roots(curvature: FloatArray, inertia: float) -> npt.NDArray[np.complex128]:
+    """Growth factors of the two modes of an eigenvalue, or the one without inertia; (2, k)."""
+    half = (1 + inertia - curvature) / 2
+    root = np.sqrt(half.astype(np.complex128) ** 2 - inertia)
+    return np.array([half + root, half - root]) if inertia else 2 * half[None].astype(np.complex128)
 
 
-def _tail(c: FloatArray, half: float) -> float:
-    """Bound the first integral that the polynomial leaves out, from its last coefficients."""
-    size = np.linalg.norm(c[-4:], axis=1)
-    decay = np.clip((size[-2:].max() / max(size.max(), 1e-300)) ** 0.5, 0.1, 1.0)
-    return float(_SAFETY * 2 * half * decay * max(size[-1], decay * size[-2]) / (2 * len(c) - 1))
+def _worst_growth(curvature: FloatArray, inertia: float) -> float:
+    """Largest factor by which steps with these eigenvalues multiply a shift of theta, ever."""
+    last = now = worst = np.ones(len(curvature))
+    for _ in range(int(10 / (1 - np.sqrt(inertia)))):
+        last, now = now, (1 + inertia - curvature) * now - inertia * last
+        worst = np.maximum(worst, np.abs(now))
+    return float(worst.max())
 
 
-def _predict(objective: Objective, interval: _Interval, m: int, near: _Leap | None) -> FloatArray:
-    """Guess a leap's coefficients: the derivative of one nearby, as far as it reaches or beyond."""
-    c = np.zeros((m, objective.size))
-    if near is None:
-        c[0] = objective.step(interval.theta) / np.log1p(1 / interval.start)
-        return c
-    known, degree = near.coefficients, m - 1
-    if near.interval.start < interval.start:  # continued: high powers would run away
-        degree = min(5, degree)
-        known = _lower(m, degree) @ known
-    ahead = (_radau(degree + 1) + 1) * interval.half + np.log(interval.start / near.interval.start)
-    there = legendre.legvander(ahead / near.interval.half - 1, degree)
-    c[: degree + 1] = _from_radau(degree + 1) @ (there @ known)
-    return c
+def _flat(leap: Leap) -> dict[str, Any]:
+    interval = {"start": leap.interval.start, "half": leap.interval.half, "at": leap.interval.theta}
+    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error}
 
 
-def _few_hessians(
-    objective: Objective, interval: _Interval, c: FloatArray, x: FloatArray
-) -> FloatArray:
-    """Hessians at the points x, shape (m, size, size), from three and a parabola between.
-
-    With many unknowns a Hessian costs far more than a gradient.
-    """
-    at = np.array([-0.8, 0.1, 1.0])
-    known = np.array([objective.hessian(theta, rough=True) for theta in interval.theta_at(at, c)])
-    between = np.linalg.solve(legendre.legvander(at, 2).T, legendre.legvander(x, 2).T)
-    return np.asarray(np.einsum("ij,iab->jab", between, known))
-
-
-def _solve(
-    means: FloatArray, values: FloatArray, hessians: FloatArray, residual: FloatArray
-) -> FloatArray:
-    """Solve means @ c + (hessian_j (values @ c)_j)_j = residual for c, shape (m, size)."""
-    m, size = residual.shape
-    if m * size <= _DENSE:
-        full = np.einsum("jk,ab->jakb", means, np.eye(size))
-        full += np.einsum("jk,jab->jakb", values, hessians)
-        solved = np.linalg.solve(full.reshape(m * size, -1), residual.ravel())
-        return np.asarray(solved).reshape(m, size)
-    # The mean Hessian's eigenvectors part the system into `size` small ones: a preconditioner.
-    curvature, basis = np.linalg.eigh(hessians.mean(axis=0))
-    parts = np.linalg.inv(means + curvature[:, None, None] * values)
-
-    def apply(c: FloatArray) -> FloatArray:
-        c = c.reshape(m, size)
-        return np.ravel(means @ c + np.einsum("jab,jb->ja", hessians, values @ c))
-
-    def precondition(r: FloatArray) -> FloatArray:
-        return np.ravel(np.einsum("ijk,ki->ji", parts, r.reshape(m, size) @ basis) @ basis.T)
-
-    shape, kind = (m * size, m * size), np.float64
-    solution, _ = gmres(
-        LinearOperator(shape, matvec=apply, dtype=kind),
-        residual.ravel(),
-        M=LinearOperator(shape, matvec=precondition, dtype=kind),
-        rtol=1e-5,
-        restart=20,
-        maxiter=3,
-    )
-    return np.asarray(solution).reshape(m, size)
-
-
-@lru_cache
-def _radau(m: int) -> FloatArray:
-    """Radau's m points on (-1, 1], the last one 1."""
-    inner, _ = roots_jacobi(m - 1, 1, 0)
-    return np.append(inner, 1.0)
-
-
-@lru_cache
-def _from_radau(m: int) -> FloatArray:
-    """Matrix from values at Radau's m points to Legendre coefficients."""
-    return np.asarray(np.linalg.inv(legendre.legvander(_radau(m), m - 1)))
-
-
-@lru_cache
-def _lower(m: int, degree: int) -> FloatArray:
-    """Matrix from m Legendre coefficients to those of a fit of lower degree at Radau's points."""
-    values = legendre.legvander(_radau(m), m - 1)
-    return np.asarray(np.linalg.pinv(values[:, : degree + 1]) @ values)
-
-
-@lru_cache
-def _gauss(m: int) -> tuple[FloatArray, FloatArray]:
-    nodes, weights = legendre.leggauss(m)
-    return nodes.astype(np.float64), weights.astype(np.float64)
-
-
-def _integrals(x: FloatArray, m: int) -> FloatArray:
-    """Integrals of the Legendre polynomials 0 to m - 1 from -1 to x, shape (len(x), m)."""
-    table = legendre.legvander(x, m)
-    k = np.arange(1, m)
-    first = table[:, :1] + table[:, 1:2]
-    return np.concatenate([first, (table[:, 2:] - table[:, : m - 1]) / (2 * k + 1)], axis=1)
+def _from_flat(state: Arrays) -> Leap:
+    interval = Interval(float(state["start"]), float(state["half"]), state["at"])
+    return Leap(interval, state["coefficients"], float(state["leap_error"]))

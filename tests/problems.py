@@ -4,10 +4,14 @@ import re
 
 import numpy as np
 import pytest
-from scipy.special import expit, log_expit
+from scipy.special import expit
 
 from lingrok import Dataset, Trajectory, sample_standard
-from lingrok.descent import Objective
+from lingrok.losses import EXPONENTIAL, LOGISTIC, SQUARED, polynomial
+from lingrok.problem import Problem
+from lingrok.rules import GradientDescent, HeavyBall
+
+SMOOTH = (LOGISTIC, EXPONENTIAL, SQUARED, polynomial(1), polynomial(2.5))
 
 
 def blobs(n: int = 30, d: int = 3, *, positive: float = 0.5, seed: int = 0) -> Dataset:
@@ -35,21 +39,41 @@ def plain_loop(
     return np.array(path)
 
 
-def loss(data: Dataset, theta: np.ndarray, reduction: str = "mean") -> float:
-    """Logistic loss; theta may end in a bias."""
-    b = theta[data.d] if len(theta) > data.d else 0.0
-    terms = -log_expit(data.y * (data.X @ theta[: data.d] + b))
-    return float(terms.mean() if reduction == "mean" else terms.sum())
+def curvature(data: Dataset, *, bias: bool = True, loss=LOGISTIC, l2=0.0) -> float:
+    """Largest curvature of mean loss and penalty at theta = 0."""
+    problem = Problem(data, loss=loss, l2=l2, bias=bias)
+    return float(np.linalg.eigvalsh(problem.hessian(np.zeros(problem.size)))[-1])
 
 
-def curvature(data: Dataset, *, bias: bool = True) -> float:
-    """Largest curvature of the mean loss, which is at theta = 0."""
-    rows = np.c_[data.X, np.ones(data.n)] if bias else data.X
-    return float(np.linalg.eigvalsh(rows.T @ rows / (4 * data.n))[-1])
+def central(f, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
+    """Derivative of f by central differences, a row a coordinate."""
+    return np.array([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(len(x))])
 
 
-def objective(data: Dataset, *, lr: float = 1.0, reduction: str = "mean", bias: bool = True):
-    return Objective(data, lr, reduction, bias)
+def random_problem(seed):
+    """Data, options of a descent, steps and rtol: up to 0.999 of the edge of stability."""
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(2, 40)), int(rng.integers(1, 9))
+    X = rng.standard_normal((n, d)) * 10 ** rng.uniform(-1, 1) + rng.normal(0, 1, d)
+    y = rng.choice([-1.0, 1.0], n)
+    if rng.random() < 0.5:  # separable
+        y = np.where(X @ rng.standard_normal(d) > 0, 1.0, -1.0)
+    data = Dataset(X, y)
+    l2 = float(rng.choice([0.0, 10 ** rng.uniform(-7, 0)]))
+    options = {
+        "loss": SMOOTH[rng.integers(len(SMOOTH))],
+        "l2": (l2, l2) if rng.random() < 0.3 else l2,
+        "bias": bool(rng.random() < 0.8),
+        "reduction": str(rng.choice(["mean", "sum"])),
+    }
+    momentum = float(rng.choice([0.0, 0.0, 0.5, 0.9, 0.99, rng.uniform(0, 0.99)]))
+    share = float(rng.choice([0.999, 1 - 10 ** rng.uniform(-3, -0.3), 10 ** rng.uniform(-2.5, 0)]))
+    problem = Problem(data, **options)
+    steepest = np.linalg.eigvalsh(problem.hessian(np.zeros(problem.size)))[-1]
+    lr = 2 * (1 + momentum) * min(share, 0.999) / float(steepest)
+    rule = HeavyBall(lr, momentum) if momentum else GradientDescent(lr)
+    steps = int(10 ** rng.uniform(2.5, 4.5))
+    return data, options | {"rule": rule}, steps, float(10 ** rng.uniform(-11, -2))
 
 
 def hand_made(steps, w, b, *, w_true=None) -> Trajectory:

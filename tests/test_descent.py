@@ -1,7 +1,6 @@
 """Exact descent: the gradient, the loop, the record it keeps, and what must not change it."""
 
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,18 +9,17 @@ from hypothesis import strategies as st
 from problems import (
     blobs,
     hand_made,
-    loss,
-    objective,
     plain_loop,
     planted,
     refuses,
     relative_error,
     thetas,
 )
-from scipy.optimize import approx_fprime
 
 from lingrok import Dataset, gradient_descent
 from lingrok.descent import walk
+from lingrok.problem import Problem
+from lingrok.rules import HeavyBall
 
 REDUCTIONS = pytest.mark.parametrize("reduction", ["mean", "sum"])
 BIAS = pytest.mark.parametrize("bias", [True, False])
@@ -31,110 +29,9 @@ BIAS = pytest.mark.parametrize("bias", [True, False])
 def path(request, monkeypatch):
     """Both ways through the data: signed rows in memory, and chunks of 64 rows."""
     if request.param == "chunked":
-        monkeypatch.setattr("lingrok.descent._SMALL", 0)
-        monkeypatch.setattr("lingrok.descent._CHUNK", 1)
+        monkeypatch.setattr("lingrok.problem._SMALL", 0)
+        monkeypatch.setattr("lingrok.problem._CHUNK", 1)
     return request.param
-
-
-def central(f, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Derivative of f by central differences, a row a coordinate."""
-    return np.array([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(len(x))])
-
-
-@REDUCTIONS
-@BIAS
-def test_step_is_minus_lr_times_the_gradient(path, reduction, bias):  # noqa: ARG001
-    data = blobs(150, 4, positive=0.3)
-    theta = np.random.default_rng(1).standard_normal(4 + bias)
-    step = objective(data, lr=0.3, reduction=reduction, bias=bias).step(theta)
-    gradient = central(lambda at: loss(data, at, reduction), theta)
-    np.testing.assert_allclose(step, -0.3 * gradient, rtol=1e-8, atol=1e-8 * np.abs(step).max())
-    forward = approx_fprime(theta, lambda at: loss(data, at, reduction))  # scipy's own opinion
-    np.testing.assert_allclose(step, -0.3 * forward, atol=1e-5 * np.abs(step).max())
-
-
-@REDUCTIONS
-@BIAS
-def test_hessian_is_the_derivative_of_the_gradient(path, monkeypatch, reduction, bias):
-    monkeypatch.setattr("lingrok.descent._NEGLIGIBLE", 0.0)
-    data = blobs(150, 4, positive=0.3)
-    theta = np.random.default_rng(2).standard_normal(4 + bias)
-    it = objective(data, lr=0.3, reduction=reduction, bias=bias)
-    hessian = it.hessian(theta)
-    expected = -central(it.step, theta)
-    accuracy = 1e-8 if path == "copied" else 1e-6  # products in float32
-    np.testing.assert_allclose(hessian, expected, atol=accuracy * np.abs(expected).max())
-    np.testing.assert_allclose(hessian, hessian.T, atol=accuracy * np.abs(expected).max())
-
-
-def test_hessian_of_large_data_leaves_out_a_thousandth(monkeypatch):
-    data = planted(4000)
-    theta = np.array([30.0, 30.0, 0.3])  # most points far behind the margin
-    full = objective(data).hessian(theta)
-    monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    sparing = objective(data).hessian(theta)
-    assert np.abs(sparing - full).max() < 1e-3 * np.abs(full).max()
-    monkeypatch.setattr("lingrok.descent._NEGLIGIBLE", 0.9)
-    assert np.abs(objective(data).hessian(theta) - full).max() > 1e-3 * np.abs(full).max()
-
-
-def test_a_rough_hessian_is_good_to_a_tenth_with_hundreds_of_points_a_dimension(monkeypatch):
-    data = planted(4000)
-    theta = np.array([0.3, 0.2, 0.1])
-    monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    full, rough = objective(data).hessian(theta), objective(data).hessian(theta, rough=True)
-    assert 1e-3 < np.linalg.norm(rough - full, 2) / np.linalg.norm(full, 2) < 0.1
-    few = planted(200)
-    np.testing.assert_array_equal(
-        objective(few).hessian(theta, rough=True), objective(few).hessian(theta)
-    )
-
-
-def test_step_and_hessian_are_the_two_and_count_as_such(path):  # noqa: ARG001
-    theta = np.random.default_rng(3).standard_normal(5)
-    it = objective(blobs(150, 4), lr=0.3)
-    step, hessian = it.step_and_hessian(theta)
-    assert (it.gradients, it.hessians) == (1, 1)
-    np.testing.assert_allclose(step, it.step(theta), rtol=1e-14)
-    np.testing.assert_allclose(hessian, it.hessian(theta), rtol=1e-14)
-    assert (it.gradients, it.hessians) == (2, 2)
-
-
-@BIAS
-def test_chunks_change_nothing(monkeypatch, bias):
-    data = blobs(500, 3)
-    whole = gradient_descent(data, 200, lr=0.5, bias=bias)
-    monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    monkeypatch.setattr("lingrok.descent._CHUNK", 3 * 70)  # 7 chunks of 70 rows and one of 10
-    chunked = gradient_descent(data, 200, lr=0.5, bias=bias)
-    np.testing.assert_allclose(thetas(chunked), thetas(whole), rtol=1e-13, atol=1e-15)
-
-
-def test_the_number_of_threads_changes_no_digit(monkeypatch):
-    monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    monkeypatch.setattr("lingrok.descent._CHUNK", 3 * 70)
-    data, theta = blobs(20_000, 3), np.array([0.3, -0.2, 0.1, 0.05])
-    found = []
-    for threads in (1, 3):
-        monkeypatch.setattr("lingrok.descent._threads", lambda n=threads: ThreadPoolExecutor(n))
-        found.append(objective(data).step_and_hessian(theta))
-    np.testing.assert_array_equal(found[0][0], found[1][0])
-    np.testing.assert_array_equal(found[0][1], found[1][1])
-
-
-def test_large_data_are_not_copied(monkeypatch):
-    data = blobs(20_000, 50)
-    monkeypatch.setattr("lingrok.descent._SMALL", 0)
-    monkeypatch.setattr("lingrok.descent._CHUNK", data.X.size // 256)
-    tracemalloc.start()
-    try:
-        it = objective(data)
-        it.step(np.zeros(51))
-        it.hessian(np.zeros(51))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < data.X.nbytes / 3
 
 
 @REDUCTIONS
@@ -231,15 +128,13 @@ def test_the_order_of_points_does_not_matter(data, seed):
 @EXAMPLES
 @given(data=datasets(), a=st.integers(0, 40), b=st.integers(0, 40))
 def test_a_steps_then_b_steps_are_a_plus_b_steps(data, a, b):
-    it = objective(data)
-    start = np.zeros(it.size)
-    at, halfway = walk(it, start, 0, a)
-    assert at == a
-    at, end = walk(it, halfway, at, a + b)
-    assert at == a + b
-    np.testing.assert_array_equal(end, walk(it, start, 0, a + b)[1])
+    it, rule = Problem(data), HeavyBall(1.0, 0.5)
+    start = rule.start(np.zeros(it.size), data.d)
+    halfway = walk(it, rule, start, 0, a)
+    end = walk(it, rule, halfway, a, a + b)
+    np.testing.assert_array_equal(end, walk(it, rule, start, 0, a + b))
     assert it.gradients == 2 * (a + b)
-    np.testing.assert_array_equal(start, 0)  # walk works on a copy
+    np.testing.assert_array_equal(start, 0)  # the state that is given stays as it is
 
 
 def test_default_checkpoints_cover_the_run():
@@ -288,23 +183,6 @@ def test_memory_does_not_grow_with_steps():
     finally:
         tracemalloc.stop()
     assert peak < 60_000  # bytes: 5000 thetas of 3 numbers alone are twice that
-
-
-@pytest.mark.parametrize("z", [700.0, 745.0, 1e4, 1e300])
-@pytest.mark.parametrize("label", [1.0, -1.0])
-def test_extreme_margins_keep_their_sign(path, z, label):  # noqa: ARG001
-    it = objective(Dataset([[1000.0]], [label], 1.0))
-    wrong = it.step(np.array([-label * z / 1000, 0.0]))  # margin -z: the full pull
-    np.testing.assert_allclose(wrong, [label * 1000, label], rtol=1e-15)
-    right = it.step(np.array([label * z / 1000, 0.0]))  # margin +z: exp(-z), as far as it goes
-    assert np.isfinite(right).all()
-    if z == 700:
-        np.testing.assert_allclose(right, np.exp(-700) * np.array([1000, 1]) * label, rtol=1e-12)
-    assert (right * label >= 0).all()
-    for theta in (z / 1000, -z / 1000):
-        hessian = it.hessian(np.array([theta, 0.0]))
-        assert np.isfinite(hessian).all()
-        assert (np.linalg.eigvalsh(hessian) >= -1e-300).all()
 
 
 @REDUCTIONS

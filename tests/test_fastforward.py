@@ -4,10 +4,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import blobs, curvature, plain_loop, planted, refuses, relative_error, thetas
+from problems import (
+    blobs,
+    curvature,
+    plain_loop,
+    planted,
+    random_problem,
+    refuses,
+    relative_error,
+    thetas,
+)
 
-from lingrok import Dataset, FastForwardError, fast_forward, gradient_descent, sample_standard
+from lingrok import (
+    Dataset,
+    FastForwardError,
+    collocation,
+    fast_forward,
+    gradient_descent,
+    minimiser,
+    sample_standard,
+)
 from lingrok import fastforward as module
+from lingrok.losses import EXPONENTIAL, HINGE, LOGISTIC, SQUARED, SQUARED_HINGE, polynomial
+from lingrok.rules import Adam, GradientDescent, HeavyBall, Nesterov
 
 
 @pytest.mark.parametrize("rtol", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12])
@@ -52,9 +71,9 @@ def test_ten_million_steps_cost_three_hundred_gradients():
 def test_many_unknowns_are_solved_for_as_few_are(monkeypatch):
     data = planted(200, d=4)
     direct = fast_forward(data, 1e6, rtol=1e-8)
-    monkeypatch.setattr(module, "_DENSE", 0)
+    monkeypatch.setattr(collocation, "_DENSE", 0)
     krylov = fast_forward(data, 1e6, rtol=1e-8)
-    monkeypatch.setattr(module, "_FEW", 0)
+    monkeypatch.setattr(collocation, "_FEW", 0)
     sparing = fast_forward(data, 1e6, rtol=1e-8)
     assert relative_error(krylov, thetas(direct)).max() < 1e-8
     assert relative_error(sparing, thetas(direct)).max() < 1e-8
@@ -129,10 +148,144 @@ def test_gives_up_aloud_where_the_start_never_turns_smooth(monkeypatch):
     monkeypatch.setattr(module, "_LONGEST_WALK", 20)
     data = planted(200)
     with pytest.raises(FastForwardError, match=r"at step \d+ .*estimate.*smaller lr"):
-        fast_forward(data, 1e6, lr=1.99 / curvature(data))
+        fast_forward(data, 1e6, lr=1.99 / curvature(data, loss=SQUARED), loss=SQUARED)
 
 
 @pytest.mark.parametrize("rtol", [0, -1e-8, 1e-13, 0.1, np.nan])
 def test_refuses_a_tolerance_out_of_range(rtol):
     with refuses("rtol", repr(rtol)):
         fast_forward(planted(40), 100, rtol=rtol)
+
+
+# Other losses, penalties and momentum
+
+
+MOTIONS = {
+    "l2": {"l2": 1e-3},
+    "l2 of both": {"l2": (1e-2, 0.3)},
+    "exponential": {"loss": EXPONENTIAL, "lr": 5e-3},
+    "squared": {"loss": SQUARED},
+    "polynomial": {"loss": polynomial(1), "l2": 1e-6},
+    "momentum": {"rule": HeavyBall(1e-2, 0.5)},
+    "much momentum": {"rule": HeavyBall(1e-2, 0.9), "loss": polynomial(2)},
+    "nearly all": {"rule": HeavyBall(1e-3, 0.97), "l2": 1e-4},
+}
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-8, 1e-11])
+@pytest.mark.parametrize("options", MOTIONS.values(), ids=MOTIONS)
+def test_leaps_over_other_problems_and_with_momentum(options, rtol):
+    data = planted(400)
+    fast = fast_forward(data, 20_000, rtol=rtol, **options)
+    exact = gradient_descent(data, 20_000, **options)
+    error = relative_error(fast, thetas(exact))
+    assert np.all(error <= fast.error_estimate)
+    assert np.all(error <= rtol + 1e-12)
+    assert fast.gradient_evaluations < 20_000 / 6
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6))
+def test_the_estimate_is_a_bound_in_random_problems(seed):
+    data, options, _, rtol = random_problem(seed)
+    try:
+        fast = fast_forward(data, 1_500, rtol=rtol, **options)
+    except FastForwardError:
+        return
+    exact = gradient_descent(data, 1_500, **options)
+    assert np.all(relative_error(fast, thetas(exact)) <= fast.error_estimate)
+
+
+def test_until_the_first_leap_it_is_the_walk_to_the_last_digit():
+    data = planted(200)
+    for rule in (GradientDescent(0.3), HeavyBall(0.1, 0.9)):
+        fast = fast_forward(data, 1e5, rule=rule, checkpoints=[1, 5, 16, 100_000])
+        exact = gradient_descent(data, 16, rule=rule, checkpoints=[1, 5, 16])
+        np.testing.assert_array_equal(thetas(fast)[:3], thetas(exact))
+
+
+def test_plain_descent_is_heavy_ball_without_momentum():
+    data = planted(200)
+    plain = fast_forward(data, 1e6)
+    for rule in (GradientDescent(1e-2), HeavyBall(1e-2, 0.0)):
+        other = fast_forward(data, 1e6, lr=0.7, rule=rule)  # whose lr counts
+        np.testing.assert_array_equal(thetas(other), thetas(plain))
+
+
+def test_a_penalised_run_ends_at_the_minimiser():
+    data = planted(400)
+    for loss in (LOGISTIC, EXPONENTIAL, SQUARED, polynomial(1)):
+        for l2 in (1e-4, (1e-3, 1e-2)):
+            end = minimiser(data, loss=loss, l2=l2)
+            for rule in (None, HeavyBall(1e-2, 0.9)):
+                run = fast_forward(data, 1e12, loss=loss, l2=l2, rule=rule)
+                assert run.w[-1] == pytest.approx(end.w, rel=1e-7)
+                assert run.b[-1] == pytest.approx(end.b, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"l2": 1e-7}, 450),
+        ({"loss": EXPONENTIAL}, 450),
+        ({"rule": HeavyBall(1e-2, 0.9)}, 800),
+    ],
+)
+def test_counts_of_gradients_to_ten_million_steps(options, most):
+    data = sample_standard(1000, 1000, sv_pos=350, sv_neg=250, seed=1)
+    assert fast_forward(data, 1e7, **options).gradient_evaluations <= most
+
+
+def test_checks_stability_where_curvature_has_no_bound():
+    rng = np.random.default_rng(1)
+    data = Dataset(rng.standard_normal((40, 2)), rng.choice([-1.0, 1.0], 40))
+    at_zero = curvature(data, loss=EXPONENTIAL)
+    run = fast_forward(data, 1e4, lr=0.5 / at_zero, loss=EXPONENTIAL)
+    assert run.error_estimate.max() < 1e-8
+    with pytest.raises(FastForwardError, match="beyond stability"):
+        fast_forward(data, 1e4, lr=2.01 / at_zero, loss=EXPONENTIAL)
+    # Stable at margins 0, and no longer where one class has pushed the other's points far out
+    skew = Dataset([[1.0], [1.0], [1.0], [-0.1]], [1, 1, 1, 1])
+    lr = 1.9 / curvature(skew, loss=EXPONENTIAL, bias=False)
+    with pytest.raises(FastForwardError, match=r"at step \d+ "):
+        fast_forward(Dataset(-60 * skew.X, skew.y), 1e4, lr=lr, loss=EXPONENTIAL, bias=False)
+
+
+def test_a_penalty_counts_towards_stability():
+    data = planted(200)
+    lr = 1.9 / curvature(data)
+    fast_forward(data, 1e4, lr=lr)
+    with pytest.raises(FastForwardError, match=r"step 0 .*beyond stability"):
+        fast_forward(data, 1e4, lr=lr, l2=0.2 / lr)
+
+
+def test_momentum_widens_what_is_stable():
+    data = planted(200)
+    lr = 3.7 / curvature(data)
+    with pytest.raises(FastForwardError, match="from 2 on"):
+        fast_forward(data, 1e4, lr=lr)
+    fast_forward(data, 1e4, rule=HeavyBall(lr, 0.9))
+    with pytest.raises(FastForwardError, match=r"from 3\.8 on"):
+        fast_forward(data, 1e4, rule=HeavyBall(lr * 1.1, 0.9))
+
+
+def test_a_run_that_overflows_is_told():
+    data = Dataset([[-4.0], [-5.0], [-2.0], [1.0]], [-1, 1, 1, 1])
+    lr = 1.9 / curvature(data, loss=EXPONENTIAL)
+    with pytest.raises(FastForwardError, match=r"at step \d+ .*no longer finite.* smaller lr"):
+        fast_forward(data, 1e4, lr=lr, loss=EXPONENTIAL)
+
+
+@pytest.mark.parametrize("loss", [HINGE, SQUARED_HINGE], ids=repr)
+def test_refuses_a_loss_with_kinks(loss):
+    with refuses("loss", repr(loss)) as error:
+        fast_forward(planted(40), 100, loss=loss)
+    assert "gradient_descent" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "rule", [Adam(1e-2), Nesterov(1e-2), GradientDescent(lambda t: 1 / t)], ids=repr
+)
+def test_refuses_a_rule_that_cannot_be_leapt_over(rule):
+    with pytest.raises(ValueError, match=r"rule must be .*HeavyBall .*gradient_desc"):
+        fast_forward(planted(40), 100, rule=rule)

@@ -7,13 +7,9 @@ from problems import hand_made, refuses
 from lingrok import (
     Dataset,
     accuracy,
-    adversarial_accuracy,
     crossing_time,
-    ensemble,
-    fast_forward,
     grokking_time,
     phases,
-    sample_concentrated,
     sample_standard,
 )
 from lingrok.book.report import number, spread
@@ -85,50 +81,6 @@ def test_refuses_series_that_do_not_fit():
         crossing_time([10, 1], [1.0, 2.0], 1.0)
     with refuses("threshold", "0"):
         crossing_time(STEPS, [1.0] * 4, 0)
-
-
-def test_an_ensemble_is_what_one_does_by_hand():
-    runs = ensemble([3, 4], 1e5, n_pos=100, n_neg=80, sv_pos=30, sv_neg=20, n_test=50)
-    streams = np.random.default_rng(4).spawn(3)
-    train = sample_standard(100, 80, sv_pos=30, sv_neg=20, seed=streams[0])
-    shell = sample_concentrated(25, 25, seed=streams[2])
-    run = fast_forward(train, 1e5)
-    assert np.array_equal(runs.train[1], accuracy(run, train))
-    assert np.array_equal(runs.concentrated[1], accuracy(run, shell))
-    until = runs.steps <= 1e4
-    expected = grokking_time(
-        runs.steps[until], runs.train[1][until], runs.concentrated[1][until], eps=0.01
-    )
-    assert runs.times("concentrated", eps=0.01, until=1e4)[1] == expected
-
-
-def test_an_ensemble_is_attacked_on_the_points_that_it_was_tested_on():
-    runs = ensemble([3, 4], 1e4, n_pos=60, n_neg=50, sv_pos=20, sv_neg=10, n_test=40, d=3)
-    for name in ("train", "standard", "concentrated"):
-        np.testing.assert_array_equal(runs.attacked(name, epsilon=0), getattr(runs, name))
-    one = adversarial_accuracy(runs.runs[1], runs.sample(4)["train"], epsilon=0.5)
-    np.testing.assert_array_equal(runs.attacked("train", epsilon=0.5)[1], one)
-    with refuses("on", "'all'"):
-        runs.attacked("all", epsilon=0)
-
-
-def test_points_that_were_not_planted_are_counted_apart():
-    runs = ensemble([5], 1e4, n_pos=60, n_neg=50, sv_pos=20, sv_neg=10, n_test=40)
-    train = runs.sample(5)["train"]
-    rows = np.r_[0:20, 60:70]
-    on_margin = accuracy(runs.runs[0], Dataset(train.X[rows], train.y[rows], train.gamma))
-    np.testing.assert_allclose(80 * runs.unplanted() + 30 * on_margin, 110 * runs.train)
-
-
-def test_times_of_an_ensemble_take_any_two_curves():
-    runs = ensemble([1, 2], 1e3, n_pos=20, n_neg=20, n_test=20)
-    times = runs.times(runs.concentrated, eps=0.1, train=runs.standard, until=100)
-    seen = runs.steps <= 100
-    expected = grokking_time(
-        runs.steps[seen], runs.standard[1][seen], runs.concentrated[1][seen], eps=0.1
-    )
-    assert times[1] == expected
-    assert runs.times(runs.standard, eps=0) == runs.times("standard", eps=0)
 
 
 def test_numbers_read_as_one_writes_them():

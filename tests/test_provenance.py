@@ -80,7 +80,7 @@ def test_sources_are_found_in_containers_each_once(runs):
     data = sample_concentrated(5, 5, seed=0)
     found = origins({"a": [runs, (data, runs)], "b": np.ones(3)})
     assert found == [*origins(runs), *origins(data)]
-    assert origins(replace(runs, gamma=0.1)) == []  # what was changed is another thing
+    assert origins(replace(runs, seeds=runs.seeds)) == []  # what was changed is another thing
 
 
 def test_a_figure_says_who_drew_it_from_what(runs):

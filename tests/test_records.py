@@ -4,8 +4,11 @@ import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -186,6 +189,10 @@ def test_the_manifest_says_how_a_record_was_made(made):
     assert recipe["gradient_evaluations"] == run.gradient_evaluations
     assert recipe["hessian_evaluations"] == run.hessian_evaluations
     assert recipe["largest_error_estimate"] == run.table["error_estimate"].max()
+    assert list(recipe)[2:8] == [
+        "seconds", "attempts", "gradient_evaluations", "hessian_evaluations",
+        "largest_error_estimate", "peak_memory",
+    ]  # fmt: skip
     assert 0 < recipe["seconds"] < 60
     assert recipe["attempts"] == 1
     assert 2**24 < recipe["peak_memory"] < 2**35
@@ -252,7 +259,8 @@ def test_ten_kills_change_no_byte(tmp_path, monkeypatch):
         assert several[same] == one[same]
     assert several["attempts"] == 11
     assert several["seconds"] > one["seconds"] / 2
-    assert not list((killed / ".work").iterdir())
+    left = {path.name for path in (killed / ".work").iterdir()}
+    assert left == {"slow.lock", "datapackage.json.lock"}
 
 
 def test_stopped_tests_go_on_from_the_last_chunk(monkeypatch, tmp_path):
@@ -261,8 +269,7 @@ def test_stopped_tests_go_on_from_the_last_chunk(monkeypatch, tmp_path):
     whole, chunks, measured = TINY["tiny"].run().table, [], accuracy
 
     def stop_at_the_third(run, data):
-        if data.n in {300, 100}:  # and no part of the training set
-            chunks.append(data.n)
+        chunks.append(data.n)
         if len(chunks) == 3:
             raise KeyboardInterrupt
         return measured(run, data)
@@ -286,7 +293,9 @@ def test_a_damaged_clock(tmp_path, capsys):
 
 
 def test_refuses_the_state_of_another_recipe(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(recipes, "accuracy", lambda *_: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(
+        recipes, "accuracies_by_planting", lambda *_: (_ for _ in ()).throw(OSError)
+    )
     fails(capsys, "record", "tiny", "--directory", tmp_path)
     monkeypatch.undo()
     monkeypatch.setitem(RECIPES, "tiny", replace(TINY["tiny"], seed=1))
@@ -304,15 +313,13 @@ def test_refuses_a_finished_descent_of_another_recipe(tmp_path):
 def test_time_adds_up_over_attempts(tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(records.time, "time", lambda: now[0])
-    records._Clock(tmp_path)
+    assert records._begin(tmp_path) == (1, 1000.0)
     state = tmp_path / "descent.npz"
     state.touch()
     os.utime(state, (1007, 1007))
     now[0] = 5000.0
-    clock = records._Clock(tmp_path)
-    now[0] = 5003.0
-    assert clock.seconds == pytest.approx(10)  # what was not kept does not count
-    assert clock.attempts == 2
+    # What was not kept does not count: 7 seconds do
+    assert records._begin(tmp_path) == (2, pytest.approx(4993))
 
 
 def test_list_says_what_is_recorded(made, capsys):
@@ -362,7 +369,7 @@ def test_a_stop_between_the_two_files_is_no_loss(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(Path, "replace", stopped)
     fails(capsys, "record", "tiny", "--directory", tmp_path)
-    assert "lists no record" in fails(capsys, "verify", "--directory", tmp_path)
+    assert "no record is listed" in fails(capsys, "verify", "--directory", tmp_path)
     monkeypatch.setattr(Path, "replace", replace_file)
     monkeypatch.setattr(recipes, "fast_forward", lambda *_, **__: pytest.fail("again"))
     assert main(["record", "tiny", "--directory", str(tmp_path)]) == 0
@@ -370,13 +377,13 @@ def test_a_stop_between_the_two_files_is_no_loss(tmp_path, capsys, monkeypatch):
 
 
 def test_a_table_of_another_program_is_entered(data):
-    path = data / "other.csv"
-    path.write_text("a,b,c\n1,1,0.5\n1,2,0.5\n")
+    path, table = data / "other.csv", b"a,b,c\n1,1,0.5\n1,2,0.5\n"
+    path.write_bytes(table)
     with pytest.raises(records.RecordError, match=r"other\.csv is in no manifest"):
         records.verify(data)
     columns = {name: recipes.Column("number", name) for name in "abc"}
     made = {"command": "python other.py", "seconds": 3.0}
-    records.enter(path, title="Other", columns=columns, key=["a", "b"], recipe=made)
+    records.enter(path, table, title="Other", columns=columns, key=["a", "b"], recipe=made)
     assert records.verify(data) == ["other", "tiny", "walk"]
     assert records.load("other", data)["b"].tolist() == [1, 2]
     assert entry(data, "other")["recipe"]["command"] == "python other.py"
@@ -467,7 +474,9 @@ def test_a_damaged_manifest(data, capsys, content):
 
 
 def test_a_missing_manifest(tmp_path, capsys):
-    assert "missing or lists no record" in fails(capsys, "verify", "--directory", tmp_path)
+    said = fails(capsys, "verify", "--directory", tmp_path)
+    assert f"no record is listed in {tmp_path / records.MANIFEST}" in said
+    assert "LINGROK_DATA" in said
 
 
 @pytest.mark.parametrize("what", ["memory", "disk"])
@@ -526,7 +535,8 @@ sys.exit(main(["record", "d64-unplanted", "--directory", {str(tmp_path)!r}]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "lingrok: [Errno 27] File too large" in done.stderr
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"clock.json"}
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left <= {"clock.json", "d64-unplanted.lock"}
 
 
 def test_an_interrupt_is_no_traceback(tmp_path, capsys, monkeypatch):
@@ -567,5 +577,135 @@ def test_the_peak_is_in_bytes():
     assert recipes.peak_memory() == most > psutil.Process().memory_info().rss / 2
 
 
+def test_windows_counts_its_peak_itself(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # no such module there
+    info = SimpleNamespace(rss=1, peak_wset=2**30 + 1)
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(memory_info=lambda: info))
+    assert recipes.peak_memory() == 2**30 + 1
+
+
+@pytest.mark.parametrize("other", ["tiny", "walk"])
+def test_a_record_that_is_being_made_is_not_made_twice(tmp_path, capsys, monkeypatch, other):
+    """In the middle of one run, the same command once more, or another one."""
+    measure, said = Experiment._test, []
+
+    def interrupted(self, name, *rest):
+        if not said:
+            status = main(["record", other, "--directory", str(tmp_path)])
+            said.append((status, capsys.readouterr().err))
+        return measure(self, name, *rest)
+
+    monkeypatch.setattr(Experiment, "_test", interrupted)
+    records.record("tiny", directory=tmp_path)
+    ((status, error),) = said
+    if other == "tiny":
+        assert status == 1
+        assert f"tiny is being recorded in {tmp_path} by another process" in error
+        assert records.verify(tmp_path) == ["tiny"]
+    else:
+        assert status == 0
+        assert records.verify(tmp_path) == ["tiny", "walk"]
+    assert records.record("tiny", directory=tmp_path, force=True)
+
+
+def test_what_another_process_records_is_left_to_it(tmp_path, capsys):
+    code = f"""
+import sys
+from lingrok.runs import recipes, records
+import test_records
+recipes.RECIPES.update(test_records.TINY)
+recipes.Trace.run = lambda *_, **__: (print("runs", flush=True), sys.stdin.read())
+records.record("walk", directory={str(tmp_path)!r})
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "runs\n"
+        for _ in range(2):
+            said = fails(capsys, "record", "walk", "--directory", tmp_path)
+            assert "walk is being recorded" in said
+        process.kill()
+    records.record("walk", directory=tmp_path)  # its lock died with it
+    assert records.verify(tmp_path) == ["walk"]
+
+
+def test_what_was_recorded_while_one_waited_is_not_made_again(tmp_path, monkeypatch):
+    locked = records._locked
+
+    def late(work, busy, wait=0.0):
+        if work.name == "walk":
+            monkeypatch.setattr(records, "_locked", locked)
+            records.record("walk", directory=tmp_path)
+        return locked(work, busy, wait)
+
+    monkeypatch.setattr(records, "_locked", late)
+    with pytest.raises(records.RecordError, match=r"walk\.csv is there already"):
+        records.record("walk", directory=tmp_path)
+
+
+def test_two_tables_are_entered_one_after_the_other(data, monkeypatch):
+    read = records.read_manifest
+
+    def slow(directory):
+        resources = read(directory)
+        time.sleep(0.1)
+        return resources
+
+    monkeypatch.setattr(records, "read_manifest", slow)
+    made = {"command": "python other.py", "seconds": 3.0}
+
+    def enter(name):
+        columns = {"a": recipes.Column("integer", "a")}
+        path = data / f"{name}.csv"
+        records.enter(path, b"a\n1\n", title=name, columns=columns, key=["a"], recipe=made)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(enter, ("one", "two")))
+    assert records.verify(data) == ["one", "tiny", "two", "walk"]
+
+
+def test_a_lock_that_cannot_be_had_is_told(tmp_path, capsys):
+    (tmp_path / ".work" / "tiny.lock").mkdir(parents=True)
+    said = fails(capsys, "record", "tiny", "--directory", tmp_path)
+    assert "tiny.lock: unable to open database file" in said
+
+
 def test_the_data_directory_is_the_books():
     assert Path(__file__).parent.parent / "data" == records.DATA
+
+
+def test_records_are_found_where_the_package_is_not(made, tmp_path):
+    """As installed, not editable: a copy of the package alone, far from the book's repository."""
+    package = tmp_path / "site-packages"
+    shutil.copytree(Path(records.__file__).parents[1], package / "lingrok")
+    book, chapters = tmp_path / "book", tmp_path / "book" / "chapters"
+    shutil.copytree(made, book / "data")
+    empty = tmp_path / "elsewhere" / "deep"
+    for directory in (chapters, empty):
+        directory.mkdir(parents=True)
+
+    def asked(code, directory, **environment):
+        clean = {key: value for key, value in os.environ.items() if key != "LINGROK_DATA"}
+        return subprocess.run(
+            [sys.executable, "-c", f"from lingrok.runs import records; {code}"], cwd=directory,
+            env=clean | {"PYTHONPATH": str(package)} | environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    code = "print(records.DATA, len(records.load('walk')))"
+    rows = len(TINY["walk"].checkpoints)
+    found = asked(code, chapters)
+    assert found.stdout == f"{book / 'data'} {rows}\n", found.stderr
+    given = asked(code, empty, LINGROK_DATA=str(book / "data"))
+    assert given.stdout == f"{book / 'data'} {rows}\n", given.stderr
+    nowhere = asked("print(records.DATA); records.load('walk')", empty)
+    assert nowhere.stdout == f"{empty / 'data'}\n"
+    absent = nowhere.stderr.splitlines()[-1]
+    assert "RecordError: walk is not recorded in " in absent
+    for place in (package / "data", empty.parent / "data", empty / "data"):
+        assert str(place / records.MANIFEST) in absent
+    assert "LINGROK_DATA" in absent
+    assert "python -m lingrok record" in absent
+    wrong = asked("records.load('walk')", book, LINGROK_DATA=str(empty)).stderr.splitlines()[-1]
+    assert f"walk is not recorded in {empty / records.MANIFEST};" in wrong

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from problems import planted, thetas
 
-from lingrok import _state, fast_forward, gradient_descent
-from lingrok import fastforward as module
-from lingrok.descent import Objective
+from lingrok import _state, collocation, fast_forward, gradient_descent
+from lingrok.problem import Problem
 
 
 class StopError(Exception):
@@ -42,7 +41,7 @@ def stops(monkeypatch):
                     self.interval = 0
             return pytest.fail("it never gets on")
 
-    counter, step, write = Counter(), Objective.step, _state.write
+    counter, gradient, write = Counter(), Problem.gradient, _state.write
 
     def counted(self, theta):
         if counter.left == 0:
@@ -51,15 +50,15 @@ def stops(monkeypatch):
         counter.calls += 1
         counter.interval += 1
         counter.longest = max(counter.longest, counter.interval)
-        return step(self, theta)
+        return gradient(self, theta)
 
     def written(path, content):
         write(path, content)
         counter.interval = 0
 
-    monkeypatch.setattr(Objective, "step", counted)
+    monkeypatch.setattr(Problem, "gradient", counted)
     monkeypatch.setattr(_state, "write", written)
-    monkeypatch.setattr(module, "_FEW", 0)  # so that every gradient is one step
+    monkeypatch.setattr(collocation, "_FEW", 0)  # so that every gradient is one step
     return counter
 
 

@@ -2,16 +2,19 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+import record_grokking_times
 from problems import blobs, planted, refuses, relative_error, thetas
 
-from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent
+from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent, records
 from lingrok.runs.sweep import measured_times, sweep
 
 SETTINGS = [{"scale": 0.1, "name": "a"}, {"scale": 1, "name": "b"}, {"scale": 1e9, "name": "c"}]
@@ -50,20 +53,20 @@ def test_a_row_for_each_setting_and_seed_in_order(counted):
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_processes_change_nothing(counted, tmp_path, stored):
-    store = tmp_path / "runs.csv" if stored else None
+    store = tmp_path / "runs.db" if stored else None
     assert sweep(counted, SETTINGS, range(4), jobs=2, store=store).equals(
         sweep(counted, SETTINGS, range(4))
     )
 
 
 def test_a_store_is_read_back_to_the_last_digit_and_nothing_runs_twice(counted, tmp_path):
-    store = tmp_path / "runs.csv"
+    store = tmp_path / "runs.db"
     first = sweep(counted, SETTINGS, range(3), store=store)
-    text = store.read_bytes()
-    assert text.count(b",INF,NaN,") == 9
+    content = store.read_bytes()
     again = sweep(counted, SETTINGS, range(3), store=store)
     assert again.equals(first)
-    assert store.read_bytes() == text
+    assert list(again.dtypes) == list(first.dtypes)
+    assert store.read_bytes() == content
     assert len(counted.calls()) == 9
     longer = sweep(counted, [*SETTINGS, {"scale": 2, "name": "d"}], range(5), store=store)
     assert longer[:3].equals(first[:3])
@@ -72,7 +75,7 @@ def test_a_store_is_read_back_to_the_last_digit_and_nothing_runs_twice(counted, 
 
 
 def test_equal_numbers_are_one_run(counted, tmp_path):
-    store = tmp_path / "runs.csv"
+    store = tmp_path / "runs.db"
     sweep(counted, [{"scale": 1, "name": "b"}], [0], store=store)
     sweep(counted, [{"scale": 1.0, "name": "b"}], [np.int64(0)], store=store)
     sweep(counted, [{"scale": 1.0, "name": "b"}] * 2, [0, 0], store=store)
@@ -96,7 +99,7 @@ sweep(run, [{}], range(6), store=sys.argv[1])
 
 
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
-    store, calls = tmp_path / "runs.csv", tmp_path / "calls"
+    store, calls = tmp_path / "runs.db", tmp_path / "calls"
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(store), str(calls)], check=False, timeout=60,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
@@ -114,36 +117,80 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
     assert table["square"].tolist() == [seed**2 / 7 for seed in range(6)]
 
 
-@pytest.mark.parametrize("cut", [1, 5, 12])
-def test_a_line_that_was_cut_off_is_run_again(counted, tmp_path, cut):
-    store = tmp_path / "runs.csv"
-    whole = sweep(counted, SETTINGS[:1], range(3), store=store)
-    text = store.read_bytes()
-    store.write_bytes(text[:-cut])
-    assert sweep(counted, SETTINGS[:1], range(3), store=store).equals(whole)
-    assert store.read_bytes() == text
-    assert counted.calls() == ["a-0-0", "a-1-0", "a-2-0", "a-2-1"]
-    assert not list(tmp_path.glob("*.part"))
+TEXTS = ["1_000", "nan", "NaN", "INF", "True", "007", "1e5", " 12 ", "two\nlines\r\n", 'a,"b"', ""]
 
 
-def test_a_store_that_was_cut_off_in_its_header_starts_again(counted, tmp_path):
-    store = tmp_path / "runs.csv"
-    store.write_text("scale,na")
+@pytest.mark.parametrize("stored", [False, True])
+def test_strings_stay_strings(tmp_path, stored):
+    """Among them those that Python or a spreadsheet would read as numbers."""
+    store = tmp_path / "runs.db" if stored else None
+    settings = [{"text": text} for text in TEXTS]
+
+    def run(seed, text):
+        return {"same": text, "number": len(text) + seed}
+
+    for _ in range(2):
+        table = sweep(run, settings, [0], store=store)
+        assert table["text"].tolist() == table["same"].tolist() == TEXTS
+        assert table["number"].tolist() == list(map(len, TEXTS))
+    both = sweep(lambda seed, x: {"kind": f"{type(x).__name__} {seed}"},
+                 [{"x": "1"}, {"x": 1}, {"x": True}], [0])  # fmt: skip
+    assert both["kind"].tolist() == ["str 0", "int 0", "bool 0"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_numbers_come_back_as_they_were(tmp_path, stored):
+    store = tmp_path / "runs.db" if stored else None
+    values = {
+        "float": [0.1, 1 / 3, 5e-324, -1.7976931348623157e308], "whole": [1.0, 2, np.int64(3), -4],
+        "large": [2**53 + 1, 2, 3, 2**62 + 1], "infinite": [np.inf, -np.inf, np.nan, 0.5],
+        "yes": [True, np.True_, False, np.False_], "single": list(np.float32([0.1, 2.5, 3, 1e10])),
+    }  # fmt: skip
+    for _ in range(2):
+        table = sweep(lambda seed: {name: each[seed] for name, each in values.items()},
+                      [{}], range(4), store=store)  # fmt: skip
+        for name, each in values.items():
+            np.testing.assert_array_equal(table[name], np.array(each), err_msg=name)
+        kinds = {name: table[name].dtype.kind for name in values}
+        assert kinds == {"float": "f", "whole": "i", "large": "i", "infinite": "f", "yes": "b",
+                         "single": "f"}  # fmt: skip
+
+
+def test_a_store_without_a_first_row_starts_again(counted, tmp_path):
+    store = tmp_path / "runs.db"
+    store.touch()
     assert len(sweep(counted, SETTINGS[:1], range(3), store=store)) == 3
-    assert store.read_text().startswith("scale,name,seed,third,")
+    assert len(sweep(counted, SETTINGS[:1], range(3), store=store)) == 3
+    assert len(counted.calls()) == 3
 
 
 def test_a_store_of_another_sweep_is_refused_and_left_alone(counted, tmp_path):
-    store = tmp_path / "runs.csv"
+    store = tmp_path / "runs.db"
     sweep(counted, SETTINGS, [0], store=store)
-    text = store.read_bytes()
-    with refuses("store", "['scale', 'name', 'seed'"):
+    content = store.read_bytes()
+    with refuses("store", "['scale', 'name', 'seed']"):
         sweep(lambda seed, other: {"x": other + seed}, [{"other": 1}], [0], store=store)
     with pytest.raises(ValueError, match=r"run must return \['third', .* got \['x'\]"):
         sweep(lambda seed, scale, name: {"x": 1}, SETTINGS, [1], store=store)  # noqa: ARG005
-    store.write_bytes(text.replace(b",aa\n", b"\n"))
-    with refuses("store", "7 in line 2"):
-        sweep(counted, SETTINGS, [0], store=store)
+    assert store.read_bytes() == content
+
+
+def test_what_no_sweep_wrote_is_refused_and_left_alone(counted, tmp_path):
+    csv, short, damaged = tmp_path / "runs.csv", tmp_path / "short", tmp_path / "damaged.db"
+    csv.write_text("scale,name,seed,third\n1,a,0,0.5\n" * 100)
+    short.write_text("scale,na")
+    sweep(counted, SETTINGS, [0], store=damaged)
+    damaged.write_bytes(damaged.read_bytes()[:-5000])
+    other, foreign = tmp_path / "other.db", tmp_path / "foreign.db"
+    for path, columns in ((other, "letters (a)"), (foreign, "sweep (a)")):
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute(f"CREATE TABLE {columns}")
+    for store in (csv, short, damaged, other, foreign, tmp_path / "nowhere" / "runs.db"):
+        content = store.read_bytes() if store.exists() else None
+        with refuses("store", str(store)):
+            sweep(counted, SETTINGS, [1], store=store)
+        assert content == (store.read_bytes() if store.exists() else None)
+    assert [call[-4:] for call in counted.calls()] == ["-0-0"] * 3
 
 
 def test_refuses_what_is_no_sweep(counted):
@@ -153,10 +200,17 @@ def test_refuses_what_is_no_sweep(counted):
         sweep(counted, SETTINGS, [])
     with refuses("settings", "['scale']"):
         sweep(counted, [*SETTINGS, {"scale": 1}], [1])
+    for wrong in (None, [1], 1j, np.ones(2)):
+        with refuses("settings", repr(wrong)):
+            sweep(lambda seed, x: {"y": seed}, [{"x": wrong}], [1])  # noqa: ARG005
+        with refuses("run", repr(wrong)):
+            sweep(lambda seed: {"y": wrong}, [{}], [1])  # noqa: ARG005, B023
+    with pytest.raises(ValueError, match=r"run must return \['0'\], got \['1'\]"):
+        sweep(lambda seed: {str(seed): 1}, [{}], [0, 1])
 
 
 def test_progress_counts_the_runs_that_are_left(counted, tmp_path, capsys):
-    store = tmp_path / "runs.csv"
+    store = tmp_path / "runs.db"
     sweep(counted, SETTINGS, [0], store=store)
     assert capsys.readouterr() == ("", "")
     sweep(counted, SETTINGS, [0, 1], store=store, progress=True)
@@ -179,6 +233,11 @@ def test_measures_what_one_reads_off_a_run():
     assert found["rho"] == pytest.approx(np.linalg.norm(rho, axis=1).max())
     assert found["at 1e6"] == curve[runs.at(1e6)]
     assert np.isnan(found["at 1e9"])
+
+
+def test_the_tool_writes_its_record_byte_for_byte():
+    table, path = records.load("grokking-times"), record_grokking_times.RECORD
+    assert record_grokking_times.written(table) == path.read_bytes()
 
 
 # Dask. The tests with a cluster come last: from then on it has all the work.
@@ -258,7 +317,7 @@ def test_the_same_sweep_runs_on_a_cluster(cluster, tmp_path):
     assert len(cluster.scheduler_info()["workers"]) == 2
     here = sweep(measured_times, [setting], range(4))
     with joblib.parallel_config(backend="dask"):
-        there = sweep(measured_times, [setting], range(4), store=tmp_path / "runs.csv")
+        there = sweep(measured_times, [setting], range(4), store=tmp_path / "runs.db")
     assert there.to_string() == here.to_string()
     assert there.equals(here)
     with joblib.parallel_config(backend="dask"):

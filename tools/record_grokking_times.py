@@ -1,4 +1,4 @@
-"""Make data/grokking-times.csv, or go on with it: some five minutes on two cores.
+"""Make data/grokking-times.csv, or go on with it after a stop: some five minutes on two cores.
 
     python tools/record_grokking_times.py [JOBS]
 
@@ -6,11 +6,15 @@ The runs behind chapter 7 that are too many to be made while the book is built: 
 all parameters, and lines and corners of it. Chapter 7 makes some of them again and compares.
 """
 
+import csv
+import io
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import qmc
 
 from lingrok import quadrature_time, records
@@ -115,17 +119,33 @@ def described(name: str) -> Column:
     }[what]
 
 
-def main(jobs: int = 2) -> None:
-    RECORD.parent.mkdir(exist_ok=True)
+def written(table: pd.DataFrame) -> bytes:
+    """Write a table so that equal numbers look equal, in an order that no machine changes."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if not np.isfinite(value):  # as table schemas spell them
+            return "NaN" if np.isnan(value) else "INF" if value > 0 else "-INF"
+        return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+    buffer = io.StringIO()
+    lines = csv.writer(buffer, lineterminator="\n")
+    lines.writerow(table)
+    lines.writerows([text(value) for value in row] for row in table.itertuples(index=False))
+    header, *rows = buffer.getvalue().splitlines()
+    return "\n".join([header, *sorted(rows), ""]).encode()
+
+
+def main(jobs: int = 2, record: Path = RECORD) -> None:
+    store = record.parent / ".work" / record.stem / "runs.db"
+    store.parent.mkdir(parents=True, exist_ok=True)
     start, parts = time.perf_counter(), []
     for settings, seeds in ((wide(), 20), (lines(), 20), (few(), 24), (crowded(), 12)):
-        parts.append(sweep(run, settings, range(seeds), store=RECORD, jobs=jobs, progress=True))
-    # In an order that does not depend on which run was done first
-    header, *lines_ = RECORD.read_text(encoding="utf-8").splitlines()
-    RECORD.write_text("\n".join([header, *sorted(lines_), ""]), encoding="utf-8", newline="")
+        parts.append(sweep(run, settings, range(seeds), store=store, jobs=jobs, progress=True))
     columns = list(parts[0])
     records.enter(
-        RECORD, title="Grokking times over all parameters, a row a run",
+        record, written(pd.concat(parts)), title="Grokking times over all parameters, a row a run",
         columns={name: described(name) for name in columns},
         key=columns[: columns.index("seed") + 1],
         recipe={

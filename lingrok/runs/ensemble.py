@@ -1,7 +1,9 @@
 """One experiment over many seeds: what a single run can't say."""
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,41 +12,127 @@ from joblib import Parallel, delayed
 
 from .. import _checks
 from .._checks import FloatArray
-from .._origin import traced
+from .._origin import Origin, own, remember, traced
 from ..attack import adversarial_accuracy
 from ..data import Dataset, sample_concentrated, sample_standard
-from ..descent import Trajectory
+from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
-from ..measures import GrokkingTime, Phases, accuracy, grokking_time, phases
+from ..measures import GrokkingTime, Phases, accuracy, crossing_time, grokking_time, phases
+
+SETS = ("train", "standard", "concentrated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """From a seed to its three data sets, drawn again each time, so that none is kept.
+
+    Attributes are as in `ensemble`.
+    """
+
+    n_pos: int
+    n_neg: int
+    d: int
+    gamma: float
+    alpha: float
+    sv_pos: int
+    sv_neg: int
+    n_test: int
+
+    def __call__(self, seed: int) -> dict[str, Dataset]:
+        """Draw all three, by name."""
+        return {name: self.draw(name, seed) for name in SETS}
+
+    def draw(self, name: str, seed: int) -> Dataset:
+        """Draw "train", "standard" or "concentrated", each from a stream of its own."""
+        stream = np.random.default_rng(seed).spawn(len(SETS))[SETS.index(name)]
+        cube: dict[str, Any] = {"d": self.d, "gamma": self.gamma, "seed": stream}
+        if name == "train":
+            planted = {"sv_pos": self.sv_pos, "sv_neg": self.sv_neg}
+            return sample_standard(self.n_pos, self.n_neg, **planted, **cube)
+        half = self.n_test - self.n_test // 2, self.n_test // 2
+        if name == "standard":
+            return sample_standard(*half, **cube)
+        return sample_concentrated(*half, alpha=self.alpha, **cube)
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Runs of one setting with different seeds, and their accuracies.
+    """Runs of one setting with different seeds. Accuracies follow from them, whatever is replaced.
 
     Attributes
     ----------
-    gamma, alpha : float
-        Of the distributions.
+    sample : Sampler
+        From a seed to its three data sets, by name.
     seeds : (s,) tuple of int
-    steps : (k,) int64 array
-        Checkpoints, the same in all runs.
     runs : tuple of s Trajectory
-    sample : function
-        From a seed to its three data sets, by name: drawn again, so that none is kept.
-    train, standard, concentrated : (s, k) array
-        Accuracy on the training set and on the two test sets.
+        With the same checkpoints.
     """
 
-    gamma: float
-    alpha: float
+    sample: Sampler
     seeds: tuple[int, ...]
-    steps: npt.NDArray[np.int64]
     runs: tuple[Trajectory, ...]
-    sample: Callable[[int], dict[str, Dataset]]
-    train: FloatArray
-    standard: FloatArray
-    concentrated: FloatArray
+
+    def __post_init__(self) -> None:
+        if not len(self.seeds):
+            raise ValueError("seeds must name at least one seed, got none")
+        if len(self.runs) != len(self.seeds):
+            raise ValueError(
+                f"runs must be one for each of the {len(self.seeds)} seeds, got {len(self.runs)}; "
+                "first(k) keeps the first k of both"
+            )
+        if any(not np.array_equal(run.steps, self.steps) for run in self.runs):
+            raise ValueError("runs must have the same checkpoints, got different ones")
+
+    @property
+    def gamma(self) -> float:
+        """Full width of the margin."""
+        return self.sample.gamma
+
+    @property
+    def alpha(self) -> float:
+        """Outer edge of the concentrated shell, in units of gamma."""
+        return self.sample.alpha
+
+    @property
+    def steps(self) -> npt.NDArray[np.int64]:
+        """Checkpoints, the same in all runs; shape (k,)."""
+        return self.runs[0].steps
+
+    @cached_property
+    def train(self) -> FloatArray:
+        """Accuracy on the training set, shape (s, k)."""
+        return self._measured("train", accuracy)
+
+    @cached_property
+    def standard(self) -> FloatArray:
+        """Accuracy on the standard test, shape (s, k)."""
+        return self._measured("standard", accuracy)
+
+    @cached_property
+    def concentrated(self) -> FloatArray:
+        """Accuracy on the concentrated test, shape (s, k)."""
+        return self._measured("concentrated", accuracy)
+
+    def unplanted(self) -> FloatArray:
+        """Accuracy on the training points that were not planted, shape (s, k)."""
+        return self._measured("train", lambda run, train: accuracies_by_planting(run, train)[1])
+
+    def attacked(self, on: str, **threat: Any) -> FloatArray:
+        """Adversarial accuracy on "train", "standard" or "concentrated" points, shape (s, k).
+
+        The rest as in `adversarial_accuracy`.
+        """
+        _checks.one_of("on", on, SETS)
+        return self._measured(on, lambda run, data: adversarial_accuracy(run, data, **threat))
+
+    def first(self, k: int) -> "Ensemble":
+        """Keep the first k seeds, and all that belongs to them."""
+        k = _checks.count("k", k, 1, len(self.seeds))
+        return self._with(self.runs[:k], f"first({k})")
+
+    def changed(self, change: Callable[[Trajectory], Trajectory]) -> "Ensemble":
+        """Change every run, as by ``lambda run: replace(run, b=0 * run.b)``: what would be then."""
+        return self._with(tuple(map(change, self.runs)), "changed(…)")
 
     def times(
         self,
@@ -61,46 +149,63 @@ class Ensemble:
         default `train` is the accuracy on the training set. `eps` and `reference` are as in
         `grokking_time`.
         """
-        if isinstance(test, str):
-            _checks.one_of("test", test, ("standard", "concentrated"))
-            test = getattr(self, test)
-        seen = self.steps <= until
+        seen = slice(self.at(until, "until") + 1)
+        fitted = self._curves("train", "train" if train is None else train)
         return [
             grokking_time(self.steps[seen], one[seen], other[seen], eps=eps, reference=reference)
-            for one, other in zip(self.train if train is None else train, test, strict=True)
+            for one, other in zip(fitted, self._curves("test", test), strict=True)
         ]
 
-    def attacked(self, on: str, **threat: Any) -> FloatArray:
-        """Adversarial accuracy on "train", "standard" or "concentrated" points, shape (s, k).
+    def zetas(self, test: str | FloatArray, **definition: Any) -> FloatArray:
+        """Delay factors, shape (s,); `eps`, `train`, `reference` and `until` as in `times`."""
+        return np.array([time.zeta for time in self.times(test, **definition)])
 
-        The rest as in `adversarial_accuracy`.
+    def settled(self, level: float, test: str | FloatArray = "concentrated") -> FloatArray:
+        """Step from which on each run's accuracy stays at `level` or above, shape (s,).
+
+        Interpolated in log time, as in `crossing_time`; infinite for a run that ends below. `test`
+        is as in `times`, and `level` above 0 and below 1.
         """
-        _checks.one_of("on", on, ("train", "standard", "concentrated"))
-        each = zip(self.seeds, self.runs, strict=True)
-        return np.array(
-            [adversarial_accuracy(run, self.sample(seed)[on], **threat) for seed, run in each]
-        )
-
-    def unplanted(self) -> FloatArray:
-        """Accuracy on the training points beyond the margin, which were not planted; (s, k)."""
-        curves = []
-        for seed, run in zip(self.seeds, self.runs, strict=True):
-            train = self.sample(seed)["train"]
-            free = train.y * (train.X @ train.w_true) > (1 + 1e-6) * train.gamma / 2
-            curves.append(accuracy(run, Dataset(train.X[free], train.y[free], train.gamma)))
-        return np.array(curves)
+        if not 0 < level < 1:
+            raise ValueError(f"level must be above 0 and below 1, got {level!r}")
+        missing = 1 - self._curves("test", test)
+        return np.array([crossing_time(self.steps, one, 1 - level) for one in missing])
 
     def phases(self) -> Phases:
         """Where the phases meet: medians over the runs."""
         each = [phases(run, gamma=self.gamma, alpha=self.alpha) for run in self.runs]
-        return Phases(
-            float(np.median([one.unlearning for one in each])),
-            float(np.median([one.generalisation for one in each])),
-        )
+        return Phases(*np.median(list(map(astuple, each)), axis=0).tolist())
 
-    def at(self, step: float) -> int:
+    def at(self, step: float, name: str = "step") -> int:
         """Index of the last checkpoint that is not after `step`."""
+        if not step >= self.steps[0]:
+            raise ValueError(
+                f"{name} must be at least the first checkpoint, {self.steps[0]}, got {step!r}"
+            )
         return int(np.searchsorted(self.steps, step, side="right")) - 1
+
+    def _curves(self, name: str, value: str | FloatArray) -> FloatArray:
+        """Accuracies by name, or given ones if they fit."""
+        if isinstance(value, str):
+            _checks.one_of(name, value, SETS)
+            return np.asarray(getattr(self, value))
+        curves, shape = _checks.finite(name, value, 2), (len(self.seeds), len(self.steps))
+        if curves.shape != shape:
+            raise ValueError(f"{name} must be (seeds, checkpoints) = {shape}, got {curves.shape}")
+        return curves
+
+    def _measured(
+        self, on: str, measure: Callable[[Trajectory, Dataset], FloatArray]
+    ) -> FloatArray:
+        each = zip(self.seeds, self.runs, strict=True)
+        return np.array([measure(run, self.sample.draw(on, seed)) for seed, run in each])
+
+    def _with(self, runs: tuple[Trajectory, ...], how: str) -> "Ensemble":
+        """Take other runs of the first seeds, and say where they come from."""
+        result = replace(self, seeds=self.seeds[: len(runs)], runs=runs)
+        if origin := own(self):
+            remember(result, Origin(f"{origin.call}.{how}", origin.files))
+        return result
 
 
 @traced
@@ -115,12 +220,10 @@ def ensemble(
     alpha: float = 10.0,
     sv_pos: int = 0,
     sv_neg: int = 0,
-    lr: float = 1e-2,
-    bias: bool = True,
     n_test: int = 2000,
-    checkpoints: npt.ArrayLike | None = None,
-    rtol: float = 1e-8,
+    walk: bool = False,
     jobs: int = 1,
+    **descent: Any,
 ) -> Ensemble:
     """Sample, descend (by `fast_forward`) and measure once for each seed.
 
@@ -128,36 +231,56 @@ def ensemble(
     ----------
     seeds : sequence of int
         One run each. Training set and both test sets come from independent streams of it.
-    steps, lr, bias, checkpoints, rtol
-        As in `fast_forward`.
+    steps, **descent
+        As in `fast_forward`: lr, bias, checkpoints, rtol and the rest, by name.
     n_pos, n_neg, d, gamma, sv_pos, sv_neg, alpha
         As in `sample_standard` and `sample_concentrated`.
     n_test : int
         Points in each test set, half of them in each class.
+    walk : bool
+        Take every step instead, for what cannot be leapt over; `descent` is then as in
+        `gradient_descent`.
     jobs : int
         Processes that share the runs (joblib).
     """
-    if not len(seeds):
-        raise ValueError("seeds must name at least one seed, got none")
-
-    def sample(seed: int) -> dict[str, Dataset]:
-        streams = np.random.default_rng(seed).spawn(3)
-        half = (n_test - n_test // 2, n_test // 2)
-        train = sample_standard(
-            n_pos, n_neg, d=d, gamma=gamma, sv_pos=sv_pos, sv_neg=sv_neg, seed=streams[0]
-        )
-        standard = sample_standard(*half, d=d, gamma=gamma, seed=streams[1])
-        shell = sample_concentrated(*half, d=d, gamma=gamma, alpha=alpha, seed=streams[2])
-        return {"train": train, "standard": standard, "concentrated": shell}
+    sample = Sampler(
+        n_pos=n_pos, n_neg=n_neg, d=d, gamma=gamma, alpha=alpha, sv_pos=sv_pos, sv_neg=sv_neg,
+        n_test=_checks.count("n_test", n_test, 1),
+    )  # fmt: skip
+    _checks.one_of("walk", walk, (True, False))
+    seeds = tuple(seeds)
 
     def one(seed: int) -> tuple[Trajectory, list[FloatArray]]:
         sets = sample(seed)
-        run = fast_forward(
-            sets["train"], steps, lr=lr, bias=bias, checkpoints=checkpoints, rtol=rtol
-        )
+        run = (gradient_descent if walk else fast_forward)(sets["train"], steps, **descent)
         return run, [accuracy(run, data) for data in sets.values()]
 
     results = Parallel(n_jobs=jobs)(delayed(one)(seed) for seed in seeds)
-    runs = tuple(run for run, _ in results)
-    curves = [np.array([curve[i] for _, curve in results]) for i in range(3)]
-    return Ensemble(gamma, alpha, tuple(seeds), runs[0].steps, runs, sample, *curves)
+    result = Ensemble(sample, seeds, tuple(run for run, _ in results))
+    # Measured where the runs were made, by all processes: it need not be done again
+    curves = (np.array([curves[i] for _, curves in results]) for i in range(len(SETS)))
+    vars(result).update(zip(SETS, curves, strict=True))
+    return result
+
+
+def accuracies_by_planting(run: Trajectory, data: Dataset) -> tuple[FloatArray, FloatArray]:
+    """Accuracies on all points and on those that were not planted, (k,) each; NaN where all were.
+
+    Points are taken in stretches, which are views: a million of them are not copied.
+    """
+    planted = _planted(data)
+    edges = [0, *(np.flatnonzero(np.diff(planted)) + 1).tolist(), data.n]
+    right = np.zeros((2, len(run.steps)))
+    for start, stop in itertools.pairwise(edges):
+        rows = slice(start, stop)
+        part = Dataset(data.X[rows], data.y[rows], data.gamma)
+        right[int(planted[start])] += np.rint(accuracy(run, part) * part.n)
+    free = data.n - np.count_nonzero(planted)
+    return right.sum(axis=0) / data.n, right[0] / free if free else np.full_like(right[0], np.nan)
+
+
+def _planted(data: Dataset) -> npt.NDArray[np.bool_]:
+    mask = getattr(data, "planted", None)  # until Dataset has it
+    if mask is None:
+        mask = data.y * (data.X @ data.w_true) <= (1 + 1e-6) * data.gamma / 2
+    return np.asarray(mask)

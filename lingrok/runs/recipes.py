@@ -4,8 +4,6 @@ A recipe fixes everything that its result depends on, the seeds of all points in
 `work` directory it can be stopped at any moment, and goes on to the identical result.
 """
 
-import itertools
-import resource
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,18 +17,21 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import psutil
 from tqdm.auto import tqdm
 
 from .._checks import FloatArray
 from .._state import State, fingerprint
 from ..attack import adversarial_accuracy
 from ..data import Dataset, sample_concentrated, sample_standard
-from ..descent import Trajectory, gradient_descent, one_blas_thread
+from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
 from ..measures import accuracy
+from ..problem import one_blas_thread
+from .ensemble import accuracies_by_planting
 
 _LIBRARIES = 500_000_000  # bytes that Python and its libraries take, working chunks included
-_SUMS = 40  # Hessians that are summed at once, about, in bytes of one
+_HESSIANS = 40  # that are held at once while they are summed, about
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,13 @@ class Column:
 class Result:
     """A recipe's table, a row a checkpoint, and what it took to make it.
 
-    Attributes
-    ----------
-    table : DataFrame
-    gradient_evaluations, hessian_evaluations : int
-    error_estimate : float
-        The largest one; 0 for exact runs.
-    peak_memory : int
-        Bytes.
+    `largest_error_estimate` is 0 for exact runs; `peak_memory` is in bytes.
     """
 
     table: pd.DataFrame
     gradient_evaluations: int
     hessian_evaluations: int
-    error_estimate: float
+    largest_error_estimate: float
     peak_memory: int
 
 
@@ -118,7 +112,7 @@ class Recipe(ABC):
     def memory(self) -> int:
         """Bytes that a run needs: the training set once, sums of Hessians, and the libraries."""
         points = (self.n_pos + self.n_neg) * (self.d + 1) * 8
-        return int(1.02 * points) + _SUMS * (self.d + 1) ** 2 * 8 + _LIBRARIES
+        return int(1.02 * points) + _HESSIANS * (self.d + 1) ** 2 * 8 + _LIBRARIES
 
     @property
     def disk(self) -> int:
@@ -175,72 +169,55 @@ class Experiment(Recipe):
 
     def columns(self) -> dict[str, Column]:
         """Return where the hyperplane is, and how good."""
-        tests = {
-            "standard": f"{self.n_test} points of the standard distribution",
-            "concentrated": f"{self.n_test} points of the concentrated distribution",
+        numbers = {
+            "norm": "length of the weights w",
+            "b": "bias",
+            "distance": "|b| / ||w||, in units of the points' coordinates",
+            "angle": "angle between w and the true separator's normal, in rad",
+            "train": "accuracy on the training points, from 0 to 1",
+            "unplanted": "accuracy on those of them that were not planted",
         }
+        for name in ("standard", "concentrated"):
+            numbers[name] = f"accuracy on {self.n_test} points of the {name} distribution"
         for epsilon in self.epsilons:
             plain, preserving = _attacks(epsilon)
-            tests[plain] = f"{self.n_attacked} standard points, attacked up to {epsilon:g} (l_inf)"
-            tests[preserving] = f"{tests[plain]}, labels preserved"
-        return {
-            "step": _STEP,
-            "norm": Column("number", "length of the weights w"),
-            "b": Column("number", "bias"),
-            "distance": Column("number", "|b| / ||w||, in units of the points' coordinates"),
-            "angle": Column("number", "angle between w and the true separator's normal, in rad"),
-            "train": Column("number", "accuracy on the training points, from 0 to 1"),
-            "unplanted": Column("number", "accuracy on those of them that were not planted"),
-            **{name: Column("number", f"accuracy on {what}") for name, what in tests.items()},
-            "error_estimate": Column("number", "bound on the error of (w, b) / its length"),
-        }
+            numbers[plain] = (
+                f"accuracy on {self.n_attacked} standard points, attacked up to {epsilon:g} (l_inf)"
+            )
+            numbers[preserving] = f"{numbers[plain]}, labels preserved"
+        numbers["error_estimate"] = "bound on the error of (w, b) / its length"
+        return {"step": _STEP} | {name: Column("number", what) for name, what in numbers.items()}
 
     def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
         """Fast-forward, and measure; the training set is gone before the tests are sampled."""
-        run, accuracies, peak = self._descend(work, progress)
+        run, known = self._descend(work, progress)
         for name in ("standard", "concentrated", "adversarial"):
-            accuracies |= self._test(name, run, work, progress)
-        known = {"step": run.steps, **accuracies}
+            known |= self._test(name, run, work, progress)
         table = pd.DataFrame(
-            {name: known.get(name, getattr(run, name, None)) for name in self.columns()}
+            {name: known[name] if name in known else getattr(run, name) for name in self.columns()}
         )
         return Result(
             table, run.gradient_evaluations, run.hessian_evaluations,
-            float(run.error_estimate.max()), max(peak, peak_memory()),
+            float(run.error_estimate.max()), max(known["peak"], peak_memory()),
         )  # fmt: skip
 
-    def _descend(
-        self, work: Path | None, progress: bool
-    ) -> tuple[Trajectory, dict[str, FloatArray], int]:
-        """Trajectory, accuracies on the training points, and peak memory so far."""
+    def _descend(self, work: Path | None, progress: bool) -> tuple[Trajectory, dict[str, Any]]:
+        """Trajectory, and by name: its steps, accuracies on training points, peak memory so far."""
         file = State(work and work / "run.npz", fingerprint(**asdict(self)))
         kept: dict[str, Any] | None = file.read()
-        if kept:
-            kept = {name: each if each.ndim else int(each) for name, each in kept.items()}
-            accuracies, peak = {name: kept.pop(name) for name in _TRAIN}, kept.pop("peak")
-            return Trajectory(**kept), accuracies, peak
-        data = self.train()
-        run = fast_forward(
-            data, self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
-            rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
-        )  # fmt: skip
-        accuracies, peak = self._train_accuracies(run, data), peak_memory()
-        arrays = {field.name: getattr(run, field.name) for field in fields(run)}
-        file.write(arrays | accuracies | {"peak": peak}, last=True)
-        return run, accuracies, peak
-
-    def _train_accuracies(self, run: Trajectory, data: Dataset) -> dict[str, FloatArray]:
-        """Accuracies on all training points and on the unplanted ones; planted ones come first."""
-        starts = (0, self.sv_pos, self.n_pos, self.n_pos + self.sv_neg, data.n)
-        right = np.zeros((4, len(run.steps)))
-        for i, (start, stop) in enumerate(itertools.pairwise(starts)):
-            if stop > start:
-                rows = slice(start, stop)  # views, no copies
-                part = Dataset(data.X[rows], data.y[rows], data.gamma)
-                right[i] = np.rint(accuracy(run, part) * part.n)
-        planted = self.sv_pos + self.sv_neg
-        shares = right.sum(axis=0) / data.n, right[1::2].sum(axis=0) / (data.n - planted)
-        return dict(zip(_TRAIN, shares, strict=True))
+        if kept is None:
+            data = self.train()
+            run = fast_forward(
+                data, self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
+                rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
+            )  # fmt: skip
+            kept = {field.name: getattr(run, field.name) for field in fields(run)}
+            kept |= dict(zip(_TRAIN, accuracies_by_planting(run, data), strict=True))
+            kept["peak"] = peak_memory()
+            file.write(kept, last=True)
+        kept = {name: each if np.ndim(each) else int(each) for name, each in kept.items()}
+        known = {name: kept.pop(name) for name in (*_TRAIN, "peak")} | {"step": kept["steps"]}
+        return Trajectory(**kept), known
 
     def _test(
         self, name: str, run: Trajectory, work: Path | None, progress: bool
@@ -292,8 +269,13 @@ def _attacks(epsilon: float) -> tuple[str, str]:
 
 def peak_memory() -> int:
     """Most memory that this process has held so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    most = getattr(psutil.Process().memory_info(), "peak_wset", None)  # on Windows
+    if most is None:
+        import resource  # noqa: PLC0415 - everywhere else
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        most *= 1 if sys.platform == "darwin" else 1024
+    return int(most)
 
 
 _TRAIN = ("train", "unplanted")

@@ -10,9 +10,11 @@ import json
 import os
 import platform
 import shutil
+import sqlite3
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -28,9 +30,13 @@ from .._format import number
 from .._origin import Origin
 from .recipes import RECIPES, Column, Experiment, Recipe
 
-DATA = Path(__file__).parents[2] / "data"
 MANIFEST = "datapackage.json"
 _WORK = ".work"  # where stopped runs keep their state, not a part of the records
+# The environment's word, or else the book's repository around the package, or where one works
+_GIVEN, _HERE = os.environ.get("LINGROK_DATA"), Path("data").absolute()
+_BESIDE = [Path(__file__).parents[2] / "data", _HERE.parents[1] / "data", _HERE]
+_PLACES = [Path(_GIVEN)] if _GIVEN else _BESIDE
+DATA = next((place for place in _PLACES if (place / MANIFEST).exists()), _PLACES[-1])
 _DIGITS = 8  # of numbers that no other run is compared with bit for bit
 _GIGA = 1e9
 
@@ -53,7 +59,7 @@ def load(name: str, directory: str | os.PathLike[str] = DATA) -> pd.DataFrame:
     """
     resource = read_manifest(Path(directory)).get(name)
     if resource is None:
-        raise RecordError(f"{name} is not recorded in {Path(directory) / MANIFEST}")
+        raise _absent(f"{name} is not recorded", Path(directory))
     table = pd.read_csv(BytesIO(_content(Path(directory), resource)))
     made = resource["hash"].removeprefix("sha256:")[:12]
     origin = Origin(f"records.load({name!r})", ((resource["path"], f"SHA-256 {made}…"),))
@@ -72,7 +78,7 @@ def verify(directory: str | os.PathLike[str] = DATA) -> list[str]:
     directory = Path(directory)
     resources, broken = read_manifest(directory), []
     if not resources:
-        raise RecordError(f"{directory / MANIFEST} is missing or lists no record")
+        raise _absent("no record is listed", directory)
     for resource in resources.values():
         try:
             _content(directory, resource)
@@ -109,8 +115,8 @@ def record(
     Raises
     ------
     RecordError
-        For an unknown name, a record that is there already, a wrong manifest, and too little memory
-        or disk.
+        For an unknown name, a record that is there already or is being made, a wrong manifest, and
+        too little memory or disk.
     ValueError
         For the state of a stopped run that is damaged or belongs to another recipe.
     """
@@ -118,64 +124,98 @@ def record(
     if recipe is None:
         raise RecordError(f"{name!r} is no recipe; there are {', '.join(RECIPES)}")
     file, work = directory / f"{name}.csv", directory / _WORK / name
-    known = name in read_manifest(directory)
-    if file.exists() and (known or not work.exists()) and not force:
-        raise RecordError(f"{file} is there already; --force makes it again")
+
+    def refuse_another() -> None:
+        known = name in read_manifest(directory)
+        if file.exists() and (known or not work.exists()) and not force:
+            raise RecordError(f"{file} is there already; --force makes it again")
+
+    refuse_another()
     _check_room(name, recipe, directory, progress)
-    work.mkdir(parents=True, exist_ok=True)
-    clock = _Clock(work)
-    result = recipe.run(work=work, progress=progress)
-    digits = f"%.{_DIGITS}g" if isinstance(recipe, Experiment) else None
-    table = result.table.to_csv(index=False, lineterminator="\n", float_format=digits).encode()
-    parameters = asdict(recipe)
-    entry = _entry(
-        file, table, title=parameters.pop("title"), columns=recipe.columns(), key=["step"],
-        recipe={
-            "command": f"python -m lingrok record {name}",
-            "parameters": parameters,
-            "seconds": round(clock.seconds, 3),
-            "attempts": clock.attempts,
-            "peak_memory": result.peak_memory,
-            "gradient_evaluations": result.gradient_evaluations,
-            "hessian_evaluations": result.hessian_evaluations,
-            "largest_error_estimate": result.error_estimate,
-        },
-    )  # fmt: skip
-    # The manifest once more: another record may have been made since. Both files are on the disk
-    # before one is moved into place.
-    _state.write(work / MANIFEST, _manifest(read_manifest(directory) | {name: entry}))
-    _state.write(work / file.name, table)
-    (work / file.name).replace(file)
-    (work / MANIFEST).replace(directory / MANIFEST)
-    shutil.rmtree(work)
+    with _locked(work, f"{name} is being recorded in {directory} by another process: let it end"):
+        refuse_another()  # which another process may have made since
+        work.mkdir(exist_ok=True)
+        attempts, began = _begin(work)
+        result = recipe.run(work=work, progress=progress)
+        digits = f"%.{_DIGITS}g" if isinstance(recipe, Experiment) else None
+        table = result.table.to_csv(index=False, lineterminator="\n", float_format=digits)
+        parameters = asdict(recipe)
+        enter(
+            file, table.encode(), title=parameters.pop("title"), columns=recipe.columns(),
+            key=["step"],
+            recipe={
+                "command": f"python -m lingrok record {name}",
+                "parameters": parameters,
+                "seconds": round(time.time() - began, 3),
+                "attempts": attempts,
+                **{name: value for name, value in vars(result).items() if name != "table"},
+            },
+        )  # fmt: skip
     return file
 
 
 def enter(
     path: Path,
+    table: bytes,
     *,
     title: str,
     columns: Mapping[str, Column],
     key: Sequence[str],
     recipe: Mapping[str, Any],
 ) -> None:
-    """Enter a table that another program made into the manifest beside it.
+    """Write a table, the content of a CSV file, and enter it into the manifest beside it.
 
-    Parameters
-    ----------
-    path : Path
-        A CSV file.
-    title : str
-    columns : mapping from str to Column
-        What each column holds.
-    key : sequence of str
-        Columns that together tell a row from all others.
-    recipe : mapping
-        With the `command` and the `seconds` that made it, and what else there is to say.
+    `key` names the columns that together tell a row from all others; `recipe` has the `command` and
+    the `seconds` that made it, and what else there is to say.
     """
-    entry = _entry(path, path.read_bytes(), title=title, columns=columns, key=key, recipe=recipe)
-    resources = read_manifest(path.parent) | {path.stem: entry}
-    _state.write(path.with_name(MANIFEST), _manifest(resources))
+    entry = {
+        "profile": "tabular-data-resource",
+        "name": path.stem,
+        "title": title,
+        "path": path.name,
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "bytes": len(table),
+        "hash": _hash(table),
+        "schema": {
+            "fields": [
+                {"name": column, "type": what.kind, "description": what.description}
+                for column, what in columns.items()
+            ],
+            "primaryKey": list(key),
+        },
+        "recipe": {
+            **recipe,
+            "versions": {
+                "python": platform.python_version(), "numpy": np.__version__,
+                "scipy": scipy.__version__,
+            },
+            "machine": f"{os.cpu_count()} cores ({platform.machine()})",
+        },
+    }  # fmt: skip
+    package = {
+        "profile": "tabular-data-package",
+        "name": "lingrok-records",
+        "title": "Long runs of gradient descent on logistic regression",
+        "description": "Each recipe: seconds of wall time over all attempts, peak_memory in bytes.",
+        "licenses": [
+            {"name": "MIT", "path": "https://opensource.org/license/mit", "title": "MIT License"}
+        ],
+    }
+    work, manifest = path.parent / _WORK / path.stem, path.with_name(MANIFEST)
+    # Others may enter theirs: one at a time, each after those before
+    with _locked(work.with_name(MANIFEST), f"{manifest} is held by another process", wait=60):
+        work.mkdir(exist_ok=True)
+        resources = read_manifest(path.parent) | {path.stem: entry}
+        package["resources"] = [resources[name] for name in sorted(resources)]
+        content = json.dumps(package, indent=1, ensure_ascii=False) + "\n"
+        # Both files are on the disk before one is moved into place
+        _state.write(work / MANIFEST, content.encode())
+        _state.write(work / path.name, table)
+        (work / path.name).replace(path)
+        (work / MANIFEST).replace(manifest)
+    shutil.rmtree(work)
 
 
 def read_manifest(directory: Path) -> dict[str, Resource]:
@@ -206,9 +246,8 @@ def listing(directory: str | os.PathLike[str] = DATA) -> str:
     """Return a line for each recipe: whether it is recorded, and what that took."""
     resources, lines = read_manifest(Path(directory)), []
     for name, recipe in RECIPES.items():
-        made = "not recorded"
-        if name in resources:
-            made = f"{resources[name]['bytes']:,} bytes, made in {took(resources[name])}"
+        one = resources.get(name)
+        made = f"{one['bytes']:,} bytes, made in {took(one)}" if one else "not recorded"
         lines.append(f"{name:<25}{made:<40}{recipe.title}")
     return "\n".join(lines)
 
@@ -216,9 +255,7 @@ def listing(directory: str | os.PathLike[str] = DATA) -> str:
 def took(resource: Mapping[Any, Any]) -> str:
     """Return the time that a record took, in words."""
     seconds = resource["recipe"]["seconds"]
-    if seconds < 100:
-        return f"{number(seconds)} seconds"
-    return f"{number(seconds / 60)} minutes"
+    return f"{number(seconds)} seconds" if seconds < 100 else f"{number(seconds / 60)} minutes"
 
 
 def provenance(table: pd.DataFrame) -> str:
@@ -234,31 +271,20 @@ def provenance(table: pd.DataFrame) -> str:
     )
 
 
-class _Clock:
-    """Time that a run has taken, whatever stopped it in between.
+def _begin(work: Path) -> tuple[int, float]:
+    """Begin one more attempt: its number, and when a single one would have begun.
 
     An attempt that was stopped has lasted until it wrote a state for the last time.
     """
-
-    def __init__(self, work: Path) -> None:
-        self.path = work / "clock.json"
-        before, began, self.attempts = 0.0, None, 0
-        if self.path.exists():
-            try:
-                before, began, self.attempts = json.loads(self.path.read_bytes())
-            except ValueError:
-                raise ValueError(f"{self.path} is damaged: remove {work} to start anew") from None
-        if began is not None:
-            ended = [path.stat().st_mtime for path in work.glob("*.npz")]
-            before += max([0.0, *(end - began for end in ended)])
-        self.before, self.began = before, time.time()
-        self.attempts += 1
-        _state.write(self.path, json.dumps([before, self.began, self.attempts]).encode())
-
-    @property
-    def seconds(self) -> float:
-        """Of all attempts so far."""
-        return self.before + time.time() - self.began
+    path, attempt, before = work / "clock.json", 0, 0.0
+    if path.exists():
+        try:
+            before, began, attempt = json.loads(path.read_bytes())
+        except ValueError:
+            raise ValueError(f"{path} is damaged: remove {work} to start anew") from None
+        before += max([0.0, *(state.stat().st_mtime - began for state in work.glob("*.npz"))])
+    _state.write(path, json.dumps([before, time.time(), attempt + 1]).encode())
+    return attempt + 1, time.time() - before
 
 
 def _content(directory: Path, resource: Resource) -> bytes:
@@ -268,12 +294,9 @@ def _content(directory: Path, resource: Resource) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) != resource["bytes"]:
-        raise RecordError(
-            f"{path} is damaged: {len(content)} bytes, where its manifest has {resource['bytes']}"
-        )
     if _hash(content) != resource["hash"]:
-        raise RecordError(f"{path} is damaged: its checksum is not the one of its manifest")
+        sizes = f"{len(content)} bytes, where its manifest has {resource['bytes']}"
+        raise RecordError(f"{path} is damaged: another checksum, {sizes}")
     return content
 
 
@@ -281,70 +304,44 @@ def _hash(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+def _absent(what: str, directory: Path) -> RecordError:
+    """Say where a record was looked for, and what helps."""
+    places = _PLACES if directory == DATA else [directory]
+    return RecordError(
+        f"{what} in {' or '.join(str(place / MANIFEST) for place in places)}; LINGROK_DATA can "
+        "name the directory of the book's data, and python -m lingrok record makes a record"
+    )
+
+
+@contextmanager
+def _locked(work: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a working directory, which dies with the process.
+
+    SQLite's own, since the standard library has no other that is the same on every system. Its file
+    stays: were it removed, who waits for it and who comes later would lock two files.
+    """
+    work.parent.mkdir(parents=True, exist_ok=True)
+    path = work.with_name(f"{work.name}.lock")
+    with ExitStack() as held:
+        try:
+            lock = sqlite3.connect(path, timeout=wait, isolation_level=None)
+            held.callback(lock.close)
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            said = busy if error.sqlite_errorcode == sqlite3.SQLITE_BUSY else f"{path}: {error}"
+            raise RecordError(said) from None
+        yield
+
+
 def _check_room(name: str, recipe: Recipe, directory: Path, progress: bool) -> None:
     """Refuse a run that memory or disk have no room for."""
     place = next(path for path in (directory, *directory.resolve().parents) if path.exists())
-    room = {
-        "memory": (recipe.memory, psutil.virtual_memory().available),
-        "disk": (recipe.disk, shutil.disk_usage(place).free),
-    }
-    if progress:
-        needs = " and ".join(f"{need / _GIGA:.2g} GB of {what}" for what, (need, _) in room.items())
-        print(f"{name} needs {needs}", file=sys.stderr)
-    for what, (need, free) in room.items():
+    for what, need, free in (
+        ("memory", recipe.memory, psutil.virtual_memory().available),
+        ("disk", recipe.disk, shutil.disk_usage(place).free),
+    ):
+        needs = f"{name} needs {need / _GIGA:.2g} GB of {what}"
         if free < need:
-            raise RecordError(
-                f"{name} needs {need / _GIGA:.2g} GB of {what}, and {free / _GIGA:.2g} GB are free"
-            )
-
-
-def _entry(
-    path: Path,
-    content: bytes,
-    *,
-    title: str,
-    columns: Mapping[str, Column],
-    key: Sequence[str],
-    recipe: Mapping[str, Any],
-) -> Resource:
-    """Return a record's entry in the manifest."""
-    return {
-        "profile": "tabular-data-resource",
-        "name": path.stem,
-        "title": title,
-        "path": path.name,
-        "format": "csv",
-        "mediatype": "text/csv",
-        "encoding": "utf-8",
-        "bytes": len(content),
-        "hash": _hash(content),
-        "schema": {
-            "fields": [
-                {"name": column, "type": what.kind, "description": what.description}
-                for column, what in columns.items()
-            ],
-            "primaryKey": list(key),
-        },
-        "recipe": {
-            **recipe,
-            "versions": {
-                "python": platform.python_version(), "numpy": np.__version__,
-                "scipy": scipy.__version__,
-            },
-            "machine": f"{os.cpu_count()} cores ({platform.machine()})",
-        },
-    }  # fmt: skip
-
-
-def _manifest(resources: Mapping[str, Resource]) -> bytes:
-    package = {
-        "profile": "tabular-data-package",
-        "name": "lingrok-records",
-        "title": "Long runs of gradient descent on logistic regression",
-        "description": "Each recipe: seconds of wall time over all attempts, peak_memory in bytes.",
-        "licenses": [
-            {"name": "MIT", "path": "https://opensource.org/license/mit", "title": "MIT License"}
-        ],
-        "resources": [resources[name] for name in sorted(resources)],
-    }
-    return (json.dumps(package, indent=1, ensure_ascii=False) + "\n").encode()
+            raise RecordError(f"{needs}, and {free / _GIGA:.2g} GB are free")
+        if progress:
+            print(needs, file=sys.stderr)

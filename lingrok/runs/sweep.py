@@ -1,8 +1,9 @@
 """Many settings, many seeds: one table, from one machine or many, that survives being stopped."""
 
-import csv
-import os
+import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,10 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from ..measures import crossing_time, grokking_time
+from ..measures import crossing_time
 from .ensemble import ensemble
 
-# As they stand in the file, so that what is read back is what was written
-Key = tuple[str, ...]
-Row = dict[str, str]
+_TABLE = "CREATE TABLE sweep (setting TEXT PRIMARY KEY, result TEXT)"  # both as JSON
 
 
 def sweep(
@@ -36,11 +35,11 @@ def sweep(
     run : function
         Returns a mapping of names to numbers (or short strings), with the same names each time.
     settings : iterable of mappings
-        Arguments of `run`, with the same names each time.
+        Arguments of `run`, numbers or strings, with the same names each time.
     seeds : sequence of int
         Each setting is run once with each of them.
     store : path, optional
-        CSV file that gets a line as soon as a result is there. A sweep that was stopped goes on
+        SQLite file that gets a row as soon as a result is there. A sweep that was stopped goes on
         from it, a longer one adds to it; whoever changes `run` starts a new file.
     jobs : int, optional
         Processes (joblib). By default what `joblib.parallel_config` says, which may be a Dask
@@ -51,14 +50,16 @@ def sweep(
     Returns
     -------
     DataFrame
-        A row a run, settings and seeds in the order given, whatever order they finished in.
+        A row a run, settings and seeds in the order given, whatever order they finished in. Whole
+        numbers are integers.
 
     Raises
     ------
     ValueError
-        For no setting or seed, names that differ, and a store that belongs to another sweep.
+        For no setting or seed, names that differ, values that are neither numbers nor strings, and
+        a store that no sweep wrote, or another one.
     """
-    settings, seeds = list(settings), list(seeds)
+    settings, seeds = list(map(dict, settings)), list(seeds)
     for name, given in (("settings", settings), ("seeds", seeds)):
         if not given:
             raise ValueError(f"{name} must name at least one run, got none")
@@ -66,28 +67,28 @@ def sweep(
     for setting in settings:
         if [*setting, "seed"] != names:
             raise ValueError(f"settings must all have the names {names[:-1]}, got {list(setting)}")
-    wanted = [setting | {"seed": seed} for setting, seed in product(map(dict, settings), seeds)]
-    keys = [tuple(_text(value) for value in one.values()) for one in wanted]
-    file = _Store(Path(store), names) if store is not None else None
-    results = file.read() if file else {}
-    todo = [key for key in dict.fromkeys(keys) if key not in results]
+    wanted = [setting | {"seed": seed} for setting, seed in product(settings, seeds)]
+    keys = [_json("settings", one) for one in wanted]
     by_key = dict(zip(keys, wanted, strict=True))
 
-    def one(key: Key, arguments: dict[str, Any]) -> tuple[Key, Row]:
-        return key, {name: _text(value) for name, value in run(**arguments).items()}
+    def one(key: str) -> tuple[str, dict[str, Any]]:
+        return key, dict(run(**by_key[key]))
 
-    # One task at a time: a batch would hold finished results back
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    finished: Iterator[tuple[Key, Row]] = parallel(delayed(one)(key, by_key[key]) for key in todo)
-    with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), unit="run",
-              disable=not progress) as bar:  # fmt: skip
-        for key, result in finished:
-            if file:
-                file.append(key, result)
-            results[key] = result
-            bar.update()
-    rows = [dict(zip(names, key, strict=True)) | results[key] for key in keys]
-    return pd.DataFrame([{name: _value(text) for name, text in row.items()} for row in rows])
+    with _opened(store, names) as (table, results):
+        todo = [key for key in by_key if key not in results]
+        # One task at a time: a batch would hold finished results back
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        with tqdm(total=len(by_key), initial=len(by_key) - len(todo), unit="run",
+                  disable=not progress) as bar:  # fmt: skip
+            for key, result in parallel(delayed(one)(key) for key in todo):
+                before = [*json.loads(next(iter(results.values()), "{}"))]
+                if before and before != [*result]:
+                    raise ValueError(f"run must return {before}, got {[*result]}")
+                results[key] = _json("run", result)
+                with table:  # on the disk before the next one
+                    table.execute("REPLACE INTO sweep VALUES (?, ?)", (key, results[key]))
+                bar.update()
+    return pd.DataFrame([json.loads(key) | json.loads(results[key]) for key in keys])
 
 
 def measured_times(
@@ -129,7 +130,7 @@ def measured_times(
         level = gamma / 2 * (1 + 2 * one * (2 * alpha - 1))
         result[f"distance {one:g}"] = crossing_time(run.steps, run.distance, level)
         result[f"accuracy {one:g}"] = crossing_time(run.steps, 1 - curve, max(one, 0.5 / n_test))
-        defined = grokking_time(run.steps, runs.train[0], curve, eps=one)
+        (defined,) = runs.times("concentrated", eps=one)
         result[f"train {one:g}"], result[f"test {one:g}"] = defined.t_train, defined.t_test
     rho = run.w - 2 / gamma * np.log(run.steps)[:, None] * run.w_true
     result["rho"] = float(np.linalg.norm(rho, axis=1).max())
@@ -139,68 +140,45 @@ def measured_times(
     return result
 
 
-class _Store:
-    """A CSV file of finished runs that only grows, line by line."""
-
-    def __init__(self, path: Path, names: list[str]) -> None:
-        self.path, self.names = path, names
-        self.header: list[str] = []
-
-    def read(self) -> dict[Key, Row]:
-        """Read what is finished; a last line that was cut off in writing does not count."""
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            beside = self.path.with_name(self.path.name + ".part")
-            beside.write_text(whole, encoding="utf-8", newline="")
-            beside.replace(self.path)
-        self.header, *lines = [*csv.reader(whole.splitlines())] or [[]]
-        k = len(self.names)
-        if self.header and self.header[:k] != self.names:
-            raise ValueError(
-                f"store must have the columns {self.names}, got {self.header} in {self.path}"
-            )
-        for number, line in enumerate(lines, start=2):
-            if len(line) != len(self.header):
-                raise ValueError(
-                    f"store must have {len(self.header)} values a line, got {len(line)} in line "
-                    f"{number} of {self.path}"
-                )
-        return {
-            tuple(line[:k]): dict(zip(self.header[k:], line[k:], strict=True)) for line in lines
-        }
-
-    def append(self, key: Key, result: Row) -> None:
-        """Add a run, and have it on disk before the next one."""
-        new = [*self.names, *result]
-        if self.header and new != self.header:
-            raise ValueError(f"run must return {self.header[len(key) :]}, got {list(result)}")
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            lines = csv.writer(file, lineterminator="\n")
-            if not self.header:
-                lines.writerow(new)
-            lines.writerow([*key, *result.values()])
-            file.flush()
-            os.fsync(file.fileno())
-        self.header = new
-
-
-def _text(value: Any) -> str:
-    """Write a value so that equal numbers look equal, and none loses a digit."""
-    if isinstance(value, (bool, np.bool_, str)):
-        return str(value)
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    number = float(value)
-    if not np.isfinite(number):  # as table schemas spell them
-        return "NaN" if np.isnan(number) else "INF" if number > 0 else "-INF"
-    return str(int(value)) if number.is_integer() and abs(number) < 2**53 else repr(number)
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
+@contextmanager
+def _opened(
+    store: str | Path | None, names: list[str]
+) -> Iterator[tuple[sqlite3.Connection, dict[str, str]]]:
+    """Open a store, made if need be, and read it; without a path it is in memory."""
+    with ExitStack() as held:
         try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"True": True, "False": False}.get(text, text)
+            file = sqlite3.connect(":memory:" if store is None else store, timeout=60)
+            held.callback(file.close)
+            tables = dict(file.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+            if tables not in ({}, {"sweep": _TABLE}):
+                raise sqlite3.DatabaseError(f"a database of {', '.join(tables)}")
+            if not tables:
+                file.execute(_TABLE)
+            results = dict(file.execute("SELECT setting, result FROM sweep"))
+        except sqlite3.DatabaseError as error:
+            raise ValueError(
+                f"store must be a file that sweep wrote, got {store}: {error}"
+            ) from None
+        for key in results:
+            if (others := [*json.loads(key)]) != names:
+                raise ValueError(f"store must be of a sweep over {names}, got {others} in {store}")
+        yield file, results
+
+
+def _json(what: str, values: Mapping[str, Any]) -> str:
+    """Write values so that equal numbers look equal, and none loses a digit or becomes another."""
+    return json.dumps({name: _plain(what, value) for name, value in values.items()})
+
+
+def _plain(what: str, value: Any) -> bool | int | float | str:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} must give numbers and strings, got {value!r}") from None
+    return int(value) if number.is_integer() and abs(number) < 2**53 else number

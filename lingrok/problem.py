@@ -1,0 +1,234 @@
+"""What is minimised: data x loss x penalty x bias, with its gradient and its Hessian.
+
+Said once, for the whole package:
+
+- theta = (w, b), the bias last; without a bias it is w alone.
+- The loss of one point is a function of its margin z = y (w·x + b) (see `losses`).
+  `reduction="sum"` adds it over the points, as the paper's equation 3 writes it;
+  `reduction="mean"` divides by n, as the paper's figures need it (chapter 1 shows both).
+- The penalty (lambda/2) ||w||^2, and (lambda_b/2) b^2 where one is asked for, is added to that,
+  whatever the reduction.
+"""
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from functools import lru_cache, singledispatch
+from threading import Lock
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
+
+from . import _checks
+from ._checks import FloatArray
+from .data import Dataset
+from .losses import LOGISTIC, Loss, penalties
+
+_SMALL = 1 << 22  # numbers: up to 32 MB the signed rows are kept as a second copy of X
+_CHUNK = 1 << 17  # numbers a chunk of rows holds: 1 MB, so both products find it in a core's cache
+
+
+class Sums(ABC):
+    """Sums over the points, which is all that is ever asked of the data.
+
+    A kind of data has a kind of sums: see `sums_of`.
+    """
+
+    @abstractmethod
+    def value(self, theta: FloatArray) -> float:
+        """Sum of the losses."""
+
+    @abstractmethod
+    def pull(self, theta: FloatArray) -> FloatArray:
+        """Sum of slope(z) y (x, 1), shape (size,): minus the gradient of `value`."""
+
+    @abstractmethod
+    def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
+        """Sum of curvature(z) (x, 1) (x, 1)^T, shape (size, size)."""
+
+    def pull_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both, at once where that is cheaper."""
+        return self.pull(theta), self.hessian(theta)
+
+
+@singledispatch
+def sums_of(data: object, loss: Loss, bias: bool) -> Sums:  # noqa: ARG001
+    """Choose the sums that can read the data; `chunked` adds those of rows on other machines."""
+    raise ValueError(f"data must be a Dataset, got {type(data).__name__}")
+
+
+@sums_of.register
+def _(data: Dataset, loss: Loss, bias: bool) -> Sums:
+    if data.X.size <= _SMALL:
+        return SignedRows(data, loss, bias)
+    from ._threads import ThreadedRows  # noqa: PLC0415 - few need it
+
+    return ThreadedRows(data, loss, bias)
+
+
+class SignedRows(Sums):
+    """Small data: the rows y (x, 1) are kept as a copy, so that margins are one product."""
+
+    def __init__(self, data: Dataset, loss: Loss, bias: bool) -> None:
+        self.loss = loss
+        self.size = data.d + bias
+        rows = np.c_[data.X, np.ones(data.n)] if bias else data.X
+        # Column-major: both products then run along contiguous columns, twice as fast for few
+        self.parts = [
+            np.asfortranarray(rows[part] * data.y[part, None]) for part in parts(data.n, data.d)
+        ]
+
+    def value(self, theta: FloatArray) -> float:
+        """Sum of the losses."""
+        return float(sum(self.loss.value(rows.dot(theta)).sum() for rows in self.parts))
+
+    def pull(self, theta: FloatArray) -> FloatArray:
+        """Sum of slope(z) y (x, 1)."""
+        # Methods: on few points an operator's dispatch costs as much as the arithmetic
+        slope, total = self.loss.slope, None
+        for rows in self.parts:
+            z = rows.dot(theta)
+            pull = slope(z, z).dot(rows)
+            total = pull if total is None else total + pull
+        return np.asarray(total)
+
+    def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:  # noqa: ARG002
+        """Sum of curvature(z) (x, 1) (x, 1)^T; never rough."""
+        return self.pull_and_hessian(theta)[1]
+
+    def pull_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both, from one product with the rows."""
+        pull, hessian = np.zeros(self.size), np.zeros((self.size, self.size))
+        for rows in self.parts:
+            slope, curvature = self.loss.slope_and_curvature(rows.dot(theta))
+            pull += slope.dot(rows)
+            hessian += (rows * curvature[:, None]).T.dot(rows)
+        return pull, hessian
+
+
+class Problem:
+    """A loss and a penalty on data, as a function of theta.
+
+    Parameters
+    ----------
+    data : Dataset or ChunkedDataset
+    loss : Loss
+    l2 : float, or pair of float
+        lambda of the penalty on w, or (lambda of w, lambda_b of b).
+    bias : bool
+        Whether theta ends in a bias; theta has `size` = d + 1 entries then, else d.
+    reduction : {"mean", "sum"}
+
+    Notes
+    -----
+    `gradients` and `hessians` count evaluations; a gradient over a batch counts as one.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        *,
+        loss: Loss = LOGISTIC,
+        l2: float | tuple[float, float] = 0.0,
+        bias: bool = True,
+        reduction: str = "mean",
+    ) -> None:
+        _checks.one_of("reduction", reduction, ("mean", "sum"))
+        _checks.one_of("bias", bias, (True, False))
+        if not isinstance(loss, Loss):
+            raise ValueError(f"loss must be a Loss such as lingrok.losses.LOGISTIC, got {loss!r}")
+        self.l2 = penalties(l2)
+        self.data, self.loss, self.bias = data, loss, bool(bias)
+        self.sums = sums_of(data, loss, self.bias)
+        self.size = data.d + self.bias
+        self.scale = 1 / data.n if reduction == "mean" else 1.0
+        self.decay = np.append(np.full(data.d, self.l2[0]), [self.l2[1]] * self.bias)
+        self._penalised = bool(self.decay.any())
+        self.gradients = self.hessians = 0
+
+    def value(self, theta: FloatArray) -> float:
+        """Loss and penalty at `theta`."""
+        return self.scale * self.sums.value(theta) + float(self.decay @ theta**2) / 2
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Gradient at `theta`, shape (size,)."""
+        self.gradients += 1
+        return self._gradient(self.sums.pull(theta), theta)
+
+    def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
+        """Hessian at `theta`, shape (size, size).
+
+        Only Newton's iteration sees it: a point far on the wrong side may lose its weight to
+        rounding; in large data points that add less than a thousandth are left out, and products
+        are in float32 (sums over chunks in float64). A `rough` one takes a regular sample of the
+        points that count where they are hundreds a dimension, and is good to a tenth.
+        """
+        self.hessians += 1
+        return self._hessian(self.sums.hessian(theta, rough=rough))
+
+    def gradient_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both, at once where that is cheaper; counted as one of each."""
+        self.gradients += 1
+        self.hessians += 1
+        pull, hessian = self.sums.pull_and_hessian(theta)
+        return self._gradient(pull, theta), self._hessian(hessian)
+
+    def batch_gradient(self, theta: FloatArray, rows: npt.NDArray[np.int64]) -> FloatArray:
+        """Gradient as the points `rows` let it be estimated: their mean stands for that of all."""
+        self.gradients += 1
+        X, y = self.data.X[rows], self.data.y[rows]
+        z = X.dot(theta[: self.data.d])
+        if self.bias:
+            z += theta[-1]
+        pull = self.loss.slope(y * z) * y
+        total = np.append(pull.dot(X), [pull.sum()] * self.bias)
+        return self._gradient(total * (self.data.n / len(rows)), theta)
+
+    def _gradient(self, pull: FloatArray, theta: FloatArray) -> FloatArray:
+        pull *= -self.scale
+        if self._penalised:
+            pull += self.decay * theta
+        return pull
+
+    def _hessian(self, total: FloatArray) -> FloatArray:
+        total *= self.scale
+        total.flat[:: self.size + 1] += self.decay
+        return total
+
+
+def parts(n: int, d: int, chunks: int = 1) -> list[slice]:
+    """Cut n rows into parts of so many chunks."""
+    rows = chunks * max(64, _CHUNK // d)
+    return [slice(start, start + rows) for start in range(0, n, rows)]
+
+
+class one_blas_thread:  # noqa: N801 - used like a function
+    """Keep BLAS to one thread, until the last of those who asked for it is done.
+
+    The products of a run are small or already shared by threads; BLAS's own would spin while they
+    wait for each other, which on a busy machine makes a small product 25 times slower. The limit
+    is the process's: two runs in two threads share it, so who ends first must not lift it.
+    """
+
+    _lock, _users, _limit = Lock(), 0, ExitStack()
+
+    def __enter__(self) -> Self:
+        cls = one_blas_thread
+        with cls._lock:
+            if not cls._users:
+                cls._limit.enter_context(_blas().limit(limits=1, user_api="blas"))
+            cls._users += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        cls = one_blas_thread
+        with cls._lock:
+            cls._users -= 1
+            if not cls._users:
+                cls._limit.close()
+
+
+@lru_cache
+def _blas() -> Any:
+    return ThreadpoolController()
