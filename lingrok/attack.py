@@ -344,9 +344,7 @@ def _descent(
                 seen = expit((z @ w + rows.y * b).astype(kind)) < 1
                 move = move * seen[:, None]
             before, z = z, z - move
-            if spec.preserve_label:
-                z += _lift(z, low, high, spec.w_true, spec.level) * spec.w_true
-            z = np.clip(z, low, high)
+            z = _nearest(z, low, high, spec.w_true, spec.level)
             if np.array_equal(z, before):
                 break  # and so would all steps that are left
         return z
@@ -354,27 +352,37 @@ def _descent(
     return attack
 
 
-def _lift(
+def _nearest(
     z: FloatArray, low: FloatArray, high: FloatArray, w_true: FloatArray, level: float
 ) -> FloatArray:
-    """Find the smallest c >= 0 with which w_true·clip(z + c w_true, low, high) is `level`.
+    """Find the nearest points of a box and the half-space w_true·z >= level.
 
-    Clipped so, z + c w_true is the nearest point of box and half-space. The product is piecewise
-    linear in c: a coordinate moves from where it enters the box to where it leaves it.
+    They are clip(z + c w_true, low, high) with the smallest c >= 0 that reaches the half-space.
+    How far a c reaches is linear between knots, where a coordinate enters the box or leaves it.
     """
-    on = np.flatnonzero(w_true)
-    normal, least = w_true[on], np.where(w_true > 0, low, high) @ w_true
-    ends = (low - z)[:, on] / normal, (high - z)[:, on] / normal
-    knots = np.concatenate([np.minimum(*ends), np.maximum(*ends)], axis=1)
-    order = np.argsort(knots, axis=1)
-    knots = np.take_along_axis(knots, order, axis=1)
-    rising = np.cumsum(np.append(normal**2, -(normal**2))[order], axis=1)[:, :-1]
-    sums = np.cumsum(rising * np.diff(knots, axis=1), axis=1) + least[:, None]
-    last = np.minimum(np.sum(sums < level, axis=1), sums.shape[1] - 1)[:, None]
-    over = np.take_along_axis(sums, last, axis=1) - level
-    over /= np.maximum(np.take_along_axis(rising, last, axis=1), 1e-100)  # 0 where it stands still
-    lift = np.take_along_axis(knots, last + 1, axis=1) - over
-    return np.maximum(np.maximum(lift, np.take_along_axis(knots, last, axis=1)), 0.0)
+    nearest = np.clip(z, low, high)
+    short = np.flatnonzero(nearest @ w_true < level)
+    if not short.size:
+        return nearest
+    z, low, high = z[short], low[short], high[short]
+    on = w_true != 0
+    ends = [(end - z)[:, on] / w_true[on] for end in (low, high)]
+    knots = np.sort(np.concatenate(ends, axis=1), axis=1)
+
+    def lifted(knot: npt.NDArray[np.int64]) -> FloatArray:
+        c = np.take_along_axis(knots, knot[:, None], axis=1)
+        return np.clip(z + c * w_true, low, high)
+
+    first, last = np.zeros_like(short), np.full_like(short, knots.shape[1] - 1)
+    while np.any(last - first > 1):
+        middle = (first + last) // 2
+        under = lifted(middle) @ w_true < level
+        first, last = np.where(under, middle, first), np.where(under, last, middle)
+    start, move = lifted(first), lifted(last) - lifted(first)
+    lack = level - start @ w_true
+    part = np.clip(lack / np.maximum(move @ w_true, 1e-300), 0, 1)
+    nearest[short] = start + part[:, None] * move
+    return nearest
 
 
 def _unit(vector: FloatArray) -> FloatArray:

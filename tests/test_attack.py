@@ -168,27 +168,23 @@ def test_without_a_label_to_keep_it_is_the_corner_or_the_end_of_the_radius():
     np.testing.assert_allclose(moved, data.X - 0.7 * data.y[:, None] * w / np.linalg.norm(w))
 
 
-cases = st.fixed_dictionaries(
-    {
-        "d": st.sampled_from([1, 2, 3, 10]),
-        "seed": st.integers(0, 10**6),
-        "tilt": st.sampled_from([0.0, 1e-3, 0.1, 1.0, 5.0]),
-    }
-)
-makers = st.sampled_from([points, elsewhere])
+of_case = {
+    "d": st.sampled_from([1, 2, 3, 10]),
+    "seed": st.integers(0, 10**6),
+    "tilt": st.sampled_from([0.0, 1e-3, 0.1, 1.0, 5.0]),
+}
+cases = st.fixed_dictionaries(of_case)
+made = st.fixed_dictionaries(of_case | {"make": st.sampled_from([points, elsewhere])})
 radii = st.one_of(st.just(0.0), st.floats(1e-6, 4))
 clips = st.sampled_from([None, CUBE])
 
 
 @many
-@given(
-    makers, cases, st.floats(0.4, 4), st.booleans(), clips,
-    st.sampled_from([(0.25, 20), (1.5, 2)]),
-)  # fmt: skip
+@given(made, st.floats(0.4, 4), st.booleans(), clips, st.sampled_from([(0.25, 20), (1.5, 2)]))
 def test_descent_stays_inside_and_never_beats_the_worst_case(
-    make, case, epsilon, preserve_label, clip, plan
+    case, epsilon, preserve_label, clip, plan
 ):
-    step, steps = plan
+    (step, steps), make = plan, case.pop("make")
     w, b = hyperplane(**case)
     data = make(case["d"], seed=case["seed"])
     threat = {"epsilon": epsilon, "preserve_label": preserve_label, "clip": clip}
@@ -207,9 +203,10 @@ def test_descent_stays_inside_and_never_beats_the_worst_case(
 
 
 @many
-@given(makers, cases, st.floats(0.4, 4), clips, st.floats(0.01, 6))
-def test_a_step_ends_at_the_nearest_point(make, case, epsilon, clip, step):
+@given(made, st.floats(0.4, 4), clips, st.floats(0.01, 6))
+def test_a_step_ends_at_the_nearest_point(case, epsilon, clip, step):
     """No feasible point lies further in the direction from the projection to the moved point."""
+    make = case.pop("make")
     w, _ = hyperplane(**case)
     data = make(case["d"], seed=case["seed"])
     threat = {"epsilon": epsilon, "preserve_label": True, "clip": clip}
@@ -222,9 +219,9 @@ def test_a_step_ends_at_the_nearest_point(make, case, epsilon, clip, step):
 
 
 @many
-@given(makers, cases, radii, st.booleans(), st.sampled_from([{}, {"clip": CUBE}, {"norm": 2}]))
-def test_accuracy_counts_the_worst_points(make, case, epsilon, preserve_label, extra):
-    d, seed = case["d"], case["seed"]
+@given(made, radii, st.booleans(), st.sampled_from([{}, {"clip": CUBE}, {"norm": 2}]))
+def test_accuracy_counts_the_worst_points(case, epsilon, preserve_label, extra):
+    make, d, seed = case.pop("make"), case["d"], case["seed"]
     data = make(d, seed=seed)
     kept = np.arange(12) % 6 < 5  # not the mislabelled ones, which no small ball lets off
     data = Dataset(data.X[kept], data.y[kept], data.gamma, data.w_true)
