@@ -10,9 +10,9 @@ import joblib
 import numpy as np
 
 from ._checks import FloatArray
+from ._sums import Sums, parts
 from .data import Dataset
 from .losses import Loss
-from .problem import Sums, parts
 
 _WIDE = 16  # chunks that a product of the Hessian takes at once: its result is d x d
 _NEGLIGIBLE = 1e-3  # share of the mean weight below which a point is left out of a Hessian

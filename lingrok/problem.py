@@ -10,7 +10,6 @@ Said once, for the whole package:
   whatever the reduction.
 """
 
-from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from functools import lru_cache, singledispatch
 from threading import Lock
@@ -22,34 +21,11 @@ from threadpoolctl import ThreadpoolController
 
 from . import _checks
 from ._checks import FloatArray
+from ._sums import Sums, parts
 from .data import Dataset
 from .losses import LOGISTIC, Loss, penalties
 
 _SMALL = 1 << 22  # numbers: up to 32 MB the signed rows are kept as a second copy of X
-_CHUNK = 1 << 17  # numbers a chunk of rows holds: 1 MB, so both products find it in a core's cache
-
-
-class Sums(ABC):
-    """Sums over the points, which is all that is ever asked of the data.
-
-    A kind of data has a kind of sums: see `sums_of`.
-    """
-
-    @abstractmethod
-    def value(self, theta: FloatArray) -> float:
-        """Sum of the losses."""
-
-    @abstractmethod
-    def pull(self, theta: FloatArray) -> FloatArray:
-        """Sum of slope(z) y (x, 1), shape (size,): minus the gradient of `value`."""
-
-    @abstractmethod
-    def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
-        """Sum of curvature(z) (x, 1) (x, 1)^T, shape (size, size)."""
-
-    def pull_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both, at once where that is cheaper."""
-        return self.pull(theta), self.hessian(theta)
 
 
 @singledispatch
@@ -195,12 +171,6 @@ class Problem:
         total *= self.scale
         total.flat[:: self.size + 1] += self.decay
         return total
-
-
-def parts(n: int, d: int, chunks: int = 1) -> list[slice]:
-    """Cut n rows into parts of so many chunks."""
-    rows = chunks * max(64, _CHUNK // d)
-    return [slice(start, start + rows) for start in range(0, n, rows)]
 
 
 class one_blas_thread:  # noqa: N801 - used like a function

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import blobs, hand_made, objective, planted, refuses
+from problems import blobs, hand_made, planted, refuses
 from scipy.special import expit
 
 from lingrok import (
