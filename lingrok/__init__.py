@@ -29,10 +29,10 @@ _PUBLIC = {
     "runs.sweep": ("sweep",),
 }  # fmt: skip
 _MODULES = {
-    "figures": "book.figures", "figures_bounds": "book.figures_bounds",
+    "figures": "book.figures", "figures_attack": "book.figures_attack",
+    "figures_bounds": "book.figures_bounds",
     "figures_scale": "book.figures_scale", "figures_theory": "book.figures_theory",
-    "recipes": "runs.recipes",
-    "records": "runs.records",
+    "recipes": "runs.recipes", "records": "runs.records",
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

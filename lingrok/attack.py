@@ -10,14 +10,14 @@ The paper describes two adversaries. Both move a point x to x' inside a ball of 
 For a linear model the worst x' is known exactly. In signed points z = y x the margin is w·z + y b,
 to be minimised over a box, and over the half-space w_true·z' >= gamma/2 where labels are kept.
 Without the half-space a corner solves it. With it, it is a fractional knapsack: from that corner,
-coordinates are raised, cheapest first, until the half-space is reached. The entries of w_true are
-equal, so the order of the prices is the order of w, for all points. Without clipping the boxes are
-equal as well, and what the attack takes from a margin depends on one number a point: its *slack*
+coordinates go back, those with the smallest price w_i / w_true_i first, until the half-space is
+reached. The order of the prices is the same for all points. Without clipping the boxes are equal
+as well, and what the attack takes from a margin depends on one number a point: its *slack*
 y w_true·x - gamma/2, the room that it has before its label would change.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,11 @@ from tqdm.auto import tqdm
 
 from . import _checks
 from ._checks import FloatArray
-from .data import Dataset
+from .data import Dataset, need
 from .descent import Trajectory
+from .measures import same_dimension
 
+_EPS = float(np.finfo(np.float64).eps)
 _CHUNK = 1 << 17  # numbers in a chunk of rows: 1 MB, so that a dozen passes find it in cache
 
 
@@ -73,8 +75,8 @@ def worst_case(
         For bad arguments, and for points whose ball does not meet the half-space or the range. A
         point that lies outside of the half-space by no more than rounding counts as on its edge.
     """
-    threat = _Threat(data, epsilon, preserve_label, norm, clip)
-    return threat.points(_exact(threat, *_hyperplane(w, b, data.d)))
+    spec = _AttackSpec(data, epsilon, preserve_label, norm, clip)
+    return spec.points(_exact(spec, _hyperplane(w, b, data.d)[0]))
 
 
 def pgd(
@@ -122,9 +124,9 @@ def pgd(
     ValueError
         As `worst_case`, and for step <= 0, steps < 1 and a dtype that is not a float.
     """
-    threat = _Threat(data, epsilon, preserve_label, np.inf, clip)
+    spec = _AttackSpec(data, epsilon, preserve_label, np.inf, clip)
     plane = _hyperplane(w, b, data.d)
-    return threat.points(_descent(threat, *plane, step=step, steps=steps, dtype=dtype, seed=seed))
+    return spec.points(_descent(spec, *plane, step=step, steps=steps, dtype=dtype, seed=seed))
 
 
 def adversarial_accuracy(
@@ -163,35 +165,28 @@ def adversarial_accuracy(
     ValueError
         As `worst_case` and `pgd`, for an unknown method, and for data of another dimension than
         the trajectory.
-
-    Notes
-    -----
-    The exact method in the whole l_inf ball makes no attacked points, only margins and slacks.
     """
     _checks.one_of("method", method, ("exact", "pgd"))
-    threat = _Threat(data, epsilon, preserve_label, norm, clip)
+    spec = _AttackSpec(data, epsilon, preserve_label, norm, clip)
     if method == "pgd" and norm == 2:
         raise ValueError(f'norm must be inf with method="pgd", got {norm!r}')
+    same_dimension(trajectory, data)
     w, b = trajectory.w, trajectory.b
-    if data.d != w.shape[1]:
-        raise ValueError(f"data must have the trajectory's d = {w.shape[1]}, got {data.d}")
+    # Margins and slacks tell what the whole l_inf ball does: no attacked points are made
     closed = method == "exact" and norm != 2 and clip is None
-    planes = list(zip(w, b, strict=True))
     if closed:
-        taken = [_taken(threat, one) for one in w]
+        losses = [_loss_of_margin(spec, one) for one in w]
     elif method == "exact":
-        attacks = [_exact(threat, *plane) for plane in planes]
+        attacks = [_exact(spec, one) for one in w]
     else:
-        attacks = [
-            _descent(threat, *plane, step=pgd_step, steps=pgd_steps, dtype=pgd_dtype)
-            for plane in planes
-        ]
+        descend = partial(_descent, spec, step=pgd_step, steps=pgd_steps, dtype=pgd_dtype)
+        attacks = [descend(*plane) for plane in zip(w, b, strict=True)]
     right = np.zeros(len(w), dtype=np.int64)
     with tqdm(total=data.n, unit="point", unit_scale=True, disable=not progress) as bar:
-        for rows in threat.chunks(len(w) if closed else max(data.d, len(w))):
+        for rows in spec.chunks(len(w) if closed else max(data.d, len(w))):
             if closed:
                 margins = rows.y * (w @ rows.x.T + b[:, None])
-                margins -= np.stack([take(rows.slack) for take in taken])
+                margins -= np.stack([loss(rows.slack) for loss in losses])
             else:
                 attacked = [attack(rows) @ one for attack, one in zip(attacks, w, strict=True)]
                 margins = np.stack(attacked) + rows.y * b[:, None]
@@ -200,21 +195,16 @@ def adversarial_accuracy(
     return right / data.n
 
 
-class _Threat:
+class _AttackSpec:
     """What may be done to which points: the checked arguments, and the points in chunks."""
 
     def __init__(
-        self,
-        data: Dataset,
-        epsilon: float,
-        preserve_label: bool,
-        norm: float,
+        self, data: Dataset, epsilon: float, preserve_label: bool, norm: float,
         clip: tuple[float, float] | None,
-    ) -> None:
-        if not isinstance(data, Dataset):
-            raise ValueError(f"data must be a Dataset, got {type(data).__name__}")
+    ) -> None:  # fmt: skip
         _checks.one_of("preserve_label", preserve_label, (True, False))
         _checks.one_of("norm", norm, (np.inf, 2))
+        need(data, *(("gamma", "w_true") if preserve_label else ()))
         self.data, self.preserve_label, self.norm = data, preserve_label, norm
         self.epsilon = _checks.at_least_zero("epsilon", epsilon)
         self.clip = None if clip is None else _checks.finite("clip", clip, 1)
@@ -222,10 +212,15 @@ class _Threat:
             raise ValueError(f"clip must be (low, high) with low < high, got {clip!r}")
         if self.clip is not None and norm == 2:
             raise ValueError(f"clip must be None with norm=2, got {clip!r}")
-        # A projection adds d numbers of up to max |x| / sqrt(d), and every sum rounds. At d = 1024
+        # Labels are kept by w_true·z >= level; w_true is 0 here where they need not be
+        self.w_true, self.level = np.zeros(data.d), -np.inf
+        if preserve_label:
+            # No sum feels smaller entries, and prices are divided by them
+            self.w_true = np.where(np.abs(data.w_true) > _EPS**2, data.w_true, 0)
+            self.level = data.gamma / 2
+        # A sum of d terms of up to max |x|, and of sqrt(d) max |x| in all, rounds so. At d = 1024
         # planted points come out 1e-13 beside the margin; this bound is 4e-11.
-        largest = float(max(data.X.max(), -data.X.min()))
-        self.rounding = float(np.finfo(np.float64).eps) * data.d**1.5 * largest
+        self.rounding = _EPS * data.d**1.5 * float(max(data.X.max(), -data.X.min()))
 
     def chunks(self, width: int) -> Iterator["_Rows"]:
         """Rows to attack together, so many that arrays of `width` columns stay in cache."""
@@ -240,30 +235,31 @@ class _Threat:
             np.multiply(attack(rows), rows.y[:, None], out=moved[rows.part])
         return moved
 
+    def prices(self, w: FloatArray) -> npt.NDArray[np.int64]:
+        """Coordinates whose attack costs the label something, the cheapest to take back first."""
+        costly = np.flatnonzero(np.sign(w) * self.w_true > 0)
+        return costly[np.argsort(w[costly] / self.w_true[costly])]
+
 
 class _Rows:
-    """Points x to attack together, their labels y, and their slacks.
+    """Points x to attack together, their labels y, and their slacks y w_true·x - level."""
 
-    A slack is y w_true·x - gamma/2, or infinite where labels need not be kept.
-    """
-
-    def __init__(self, threat: _Threat, part: slice) -> None:
-        self.threat, self.part, data = threat, part, threat.data
-        self.x, self.y = data.X[part], data.y[part]
-        self.slack = np.full(len(self.y), np.inf)
-        if threat.clip is not None:
+    def __init__(self, spec: _AttackSpec, part: slice) -> None:
+        self.spec, self.part = spec, part
+        self.x, self.y = spec.data.X[part], spec.data.y[part]
+        self.slack = self.y * (self.x @ spec.w_true) - spec.level
+        if spec.clip is not None:
             outside = np.max(self.box[0] - self.box[1], axis=1)
-            self._refuse(outside, f"clip must meet the ball of every point, got {threat.clip}")
-        if threat.preserve_label:
-            self.slack = self.y * (self.x @ data.w_true) - data.gamma / 2
-            reach = self.slack + threat.epsilon * (1 if threat.norm == 2 else np.sqrt(data.d))
-            if threat.clip is not None:
-                reach = (self.box[1].sum(axis=1) - self.least_sum) / np.sqrt(data.d)
-            self._refuse(
-                -threat.rounding - reach,
-                f"epsilon must let every point keep y w_true·x >= gamma/2 = {data.gamma / 2:g}, "
-                f"got {threat.epsilon!r}",
-            )
+            self._refuse(outside, f"clip must meet the ball of every point, got {spec.clip}")
+            reach = np.where(spec.w_true > 0, *self.box[::-1]) @ spec.w_true - spec.level
+        else:
+            dual = 2 if spec.norm == 2 else 1
+            reach = self.slack + spec.epsilon * np.linalg.norm(spec.w_true, dual)
+        self._refuse(
+            -spec.rounding - reach,
+            f"epsilon must let every point keep y w_true·x >= gamma/2 = {spec.level:g}, "
+            f"got {spec.epsilon!r}",
+        )
 
     @cached_property
     def z(self) -> FloatArray:
@@ -273,16 +269,11 @@ class _Rows:
     @cached_property
     def box(self) -> tuple[FloatArray, FloatArray]:
         """Smallest and largest signed coordinates in the l_inf ball and the range."""
-        low, high = self.z - self.threat.epsilon, self.z + self.threat.epsilon
-        if self.threat.clip is not None:
-            ends = np.sort(self.y[:, None] * self.threat.clip, axis=1)  # mirrored for class -1
+        low, high = self.z - self.spec.epsilon, self.z + self.spec.epsilon
+        if self.spec.clip is not None:
+            ends = np.sort(self.y[:, None] * self.spec.clip, axis=1)  # mirrored for class -1
             low, high = np.maximum(low, ends[:, :1]), np.minimum(high, ends[:, 1:])
         return low, high
-
-    @cached_property
-    def least_sum(self) -> FloatArray:
-        """What signed coordinates must add up to for the label to be kept."""
-        return np.asarray(self.z.sum(axis=1) - np.sqrt(self.threat.data.d) * self.slack)
 
     def _refuse(self, miss: FloatArray, rule: str) -> None:
         worst = int(np.argmax(miss))
@@ -293,33 +284,34 @@ class _Rows:
 _Attack = Callable[[_Rows], FloatArray]  # to signed points, shape (r, d)
 
 
-def _taken(threat: _Threat, w: FloatArray) -> Callable[[FloatArray], FloatArray]:
+def _loss_of_margin(spec: _AttackSpec, w: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """Find what the whole l_inf ball takes from a margin, as a function of the slack."""
-    epsilon, d = threat.epsilon, threat.data.d
-    # From the corner on, coordinates with positive weights flip, the cheapest first
-    prices = np.sort(w[w > 0])
-    flips = np.arange(len(prices) + 1)
-    used = epsilon * (2 * (len(prices) - flips) - d) / np.sqrt(d)
-    gain = epsilon * (np.abs(w).sum() - 2 * np.concatenate([[0.0], np.cumsum(prices)]))
-    return lambda slack: np.interp(slack, used[::-1], gain[::-1])
+    order = spec.prices(w)
+    corner = np.where(w == 0, -np.abs(spec.w_true), np.sign(w) * spec.w_true).sum()
+    # From the corner on, coordinates go to their other ends
+    used = corner - 2 * np.append(0, np.cumsum(np.abs(spec.w_true[order])))
+    gain = np.abs(w).sum() - 2 * np.append(0, np.cumsum(np.abs(w[order])))
+    used, gain = spec.epsilon * used[::-1], spec.epsilon * gain[::-1]
+    return lambda slack: np.interp(slack, used, gain)
 
 
-def _exact(threat: _Threat, w: FloatArray, _: float) -> _Attack:
+def _exact(spec: _AttackSpec, w: FloatArray) -> _Attack:
     """Move points to the worst ones of their balls."""
-    order = np.argsort(w)
-    order = order[w[order] > 0]
-    epsilon, w_true = threat.epsilon, threat.data.w_true
+    order, w_true, epsilon = spec.prices(w), spec.w_true, spec.epsilon
+    size = np.abs(w_true[order])
+    down = np.where(w == 0, w_true < 0, w > 0)
     along = float(w @ w_true)
     across = _unit(w - along * w_true)
     across = across - (across @ w_true) * w_true  # what rounding left, where w is next to w_true
 
     def box(rows: _Rows) -> FloatArray:
         low, high = rows.box
-        z = np.where(w > 0, low, high)
-        if threat.preserve_label:
-            lack = (rows.least_sum - z.sum(axis=1))[:, None]
+        z = np.where(down, low, high)
+        if order.size:
             width = (high - low)[:, order]
-            z[:, order] += np.clip(lack - np.cumsum(width, axis=1) + width, 0, width)
+            room = width * size
+            lack = (spec.level - z @ w_true)[:, None] - np.cumsum(room, axis=1) + room
+            z[:, order] += np.sign(w[order]) * np.clip(lack / size, 0, width)
         return z
 
     def sphere(rows: _Rows) -> FloatArray:
@@ -329,19 +321,13 @@ def _exact(threat: _Threat, w: FloatArray, _: float) -> _Attack:
         free = s * float(np.linalg.norm(w)) > epsilon * along
         return rows.z - np.where(free, epsilon * _unit(w), edge)
 
-    return sphere if threat.norm == 2 else box
+    return sphere if spec.norm == 2 else box
 
 
 def _descent(
-    threat: _Threat,
-    w: FloatArray,
-    b: float,
-    *,
-    step: float,
-    steps: int,
-    dtype: npt.DTypeLike | None,
-    seed: int | None = None,
-) -> _Attack:
+    spec: _AttackSpec, w: FloatArray, b: float, *, step: float, steps: int,
+    dtype: npt.DTypeLike | None, seed: int | None = None,
+) -> _Attack:  # fmt: skip
     """Move points by projected gradient descent."""
     step, steps = _checks.positive("step", step), _checks.count("steps", steps, 1)
     kind = None if dtype is None else np.dtype(dtype)
@@ -358,9 +344,7 @@ def _descent(
                 seen = expit((z @ w + rows.y * b).astype(kind)) < 1
                 move = move * seen[:, None]
             before, z = z, z - move
-            if threat.preserve_label:
-                z += _lift(z, low, high, rows.least_sum)[:, None]
-            z = np.clip(z, low, high)
+            z = _nearest(z, low, high, spec.w_true, spec.level)
             if np.array_equal(z, before):
                 break  # and so would all steps that are left
         return z
@@ -368,26 +352,41 @@ def _descent(
     return attack
 
 
-def _lift(z: FloatArray, low: FloatArray, high: FloatArray, least_sum: FloatArray) -> FloatArray:
-    """Find the smallest c >= 0 with which the sum of clip(z + c, low, high) is `least_sum`.
+def _nearest(
+    z: FloatArray, low: FloatArray, high: FloatArray, w_true: FloatArray, level: float
+) -> FloatArray:
+    """Find the nearest points of a box and the half-space w_true·z >= level.
 
-    Clipped so, z + c is the nearest point of box and half-space. The sum is piecewise linear in c:
-    coordinates start to rise where they reach `low` and stop at `high`.
+    They are clip(z + c w_true, low, high) with the smallest c >= 0 that reaches the half-space.
+    How far a c reaches is linear between knots, where a coordinate enters the box or leaves it.
     """
-    knots = np.concatenate([low - z, high - z], axis=1)
-    order = np.argsort(knots, axis=1)
-    knots = np.take_along_axis(knots, order, axis=1)
-    rising = np.cumsum(np.where(order < z.shape[1], 1, -1), axis=1)[:, :-1]
-    sums = np.cumsum(rising * np.diff(knots, axis=1), axis=1) + low.sum(axis=1)[:, None]
-    last = np.minimum(np.sum(sums < least_sum[:, None], axis=1), sums.shape[1] - 1)[:, None]
-    over = np.take_along_axis(sums, last, axis=1) - least_sum[:, None]
-    over /= np.maximum(np.take_along_axis(rising, last, axis=1), 1)  # 0 where the sum stands still
-    return np.maximum(np.take_along_axis(knots, last + 1, axis=1) - over, 0.0)[:, 0]
+    nearest = np.clip(z, low, high)
+    short = np.flatnonzero(nearest @ w_true < level)
+    if not short.size:
+        return nearest
+    z, low, high = z[short], low[short], high[short]
+    on = w_true != 0
+    ends = [(end - z)[:, on] / w_true[on] for end in (low, high)]
+    knots = np.sort(np.concatenate(ends, axis=1), axis=1)
+
+    def lifted(knot: npt.NDArray[np.int64]) -> FloatArray:
+        c = np.take_along_axis(knots, knot[:, None], axis=1)
+        return np.clip(z + c * w_true, low, high)
+
+    first, last = np.zeros_like(short), np.full_like(short, knots.shape[1] - 1)
+    while np.any(last - first > 1):
+        middle = (first + last) // 2
+        under = lifted(middle) @ w_true < level
+        first, last = np.where(under, middle, first), np.where(under, last, middle)
+    start, move = lifted(first), lifted(last) - lifted(first)
+    lack = level - start @ w_true
+    part = np.clip(lack / np.maximum(move @ w_true, 1e-300), 0, 1)
+    nearest[short] = start + part[:, None] * move
+    return nearest
 
 
 def _unit(vector: FloatArray) -> FloatArray:
-    length = float(np.linalg.norm(vector))
-    return vector / length if length > 0 else vector
+    return vector / (float(np.linalg.norm(vector)) or 1.0)
 
 
 def _hyperplane(w: npt.ArrayLike, b: float, d: int) -> tuple[FloatArray, float]:

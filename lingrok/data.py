@@ -45,7 +45,9 @@ class Dataset:
 
     X: FloatArray
     y: FloatArray
-    gamma: float = 1.0  # TEMP
+    gamma: float = None  # type: ignore[assignment]
+    w_true: FloatArray = None  # type: ignore[assignment]
+    planted: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         X, y = _checks.finite("X", self.X, 2), _checks.finite("y", self.y, 1)
@@ -59,7 +61,12 @@ class Dataset:
             raise ValueError(f"y must hold -1 and +1 only, got {y[i]:g} at index {i}")
         object.__setattr__(self, "X", _frozen(X))
         object.__setattr__(self, "y", _frozen(y))
-        object.__setattr__(self, "gamma", _checks.positive("gamma", self.gamma))
+        if self.gamma is not None:
+            object.__setattr__(self, "gamma", _checks.positive("gamma", self.gamma))
+            if self.w_true is None:
+                object.__setattr__(self, "w_true", _w_true(X.shape[1]))
+        if self.w_true is not None:
+            object.__setattr__(self, "w_true", _frozen(_checks.finite("w_true", self.w_true, 1)))
 
     @property
     def n(self) -> int:
@@ -70,11 +77,6 @@ class Dataset:
     def d(self) -> int:
         """Number of dimensions."""
         return int(self.X.shape[1])
-
-    @cached_property
-    def w_true(self) -> FloatArray:
-        """Unit normal of the true separator, (1, ..., 1) / sqrt(d); shape (d,)."""
-        return _frozen(_w_true(self.d))
 
     @cached_property
     def margin(self) -> float:
@@ -341,3 +343,13 @@ class _SumDensity:
 @lru_cache(maxsize=64)
 def _sum_density(k: int) -> _SumDensity:
     return _SumDensity(k)
+
+
+def need(data: Dataset, *names: str) -> Dataset:
+    """Return the data if they are a Dataset in memory that has these attributes."""
+    if type(data).__name__ == "ChunkedDataset" or not isinstance(data, Dataset):
+        raise ValueError(f"data must be a Dataset in memory, got {type(data).__name__}")
+    for name in names:
+        if getattr(data, name) is None:
+            raise ValueError(f"data must have {name}, got a Dataset without")
+    return data

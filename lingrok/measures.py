@@ -10,7 +10,7 @@ from ._checks import FloatArray
 from .data import Dataset
 from .descent import Trajectory
 
-_ROWS_AT_ONCE = 1 << 20  # margins a chunk holds: 8 MB
+_AT_ONCE = 1 << 20  # numbers that a part of the rows makes: 8 MB
 
 
 @dataclass(frozen=True)
@@ -53,27 +53,37 @@ class Phases:
 def accuracy(trajectory: Trajectory, data: Dataset) -> FloatArray:
     """Share of points on their own side of the hyperplane at each checkpoint, shape (k,).
 
-    A point on the hyperplane counts as wrong.
+    A point on the hyperplane counts as wrong. The rows of a `ChunkedDataset` are read chunk by
+    chunk.
 
     Raises
     ------
     ValueError
         If the data have another dimension than the trajectory.
     """
-    if data.d != trajectory.w.shape[1]:
-        raise ValueError(
-            f"data must have the trajectory's d = {trajectory.w.shape[1]}, got {data.d}"
-        )
+    same_dimension(trajectory, data)
     right = np.zeros(len(trajectory.steps), dtype=np.int64)
-    rows = max(1, _ROWS_AT_ONCE // len(right))
-    for start in range(0, data.n, rows):
-        part = slice(start, start + rows)
+    for part in row_chunks(data.n, len(right)):
         scores = np.asarray(data.X[part]) @ trajectory.w.T  # rows may come from elsewhere
         scores += trajectory.b
         positive = np.asarray(data.y[part]) > 0
         right += np.count_nonzero(scores[positive] > 0, axis=0)
         right += np.count_nonzero(scores[~positive] < 0, axis=0)
     return right / data.n
+
+
+def same_dimension(trajectory: Trajectory, data: Dataset) -> None:
+    """Raise unless a trajectory's hyperplanes fit the points."""
+    if data.d != trajectory.w.shape[1]:
+        raise ValueError(
+            f"data must have the trajectory's d = {trajectory.w.shape[1]}, got {data.d}"
+        )
+
+
+def row_chunks(n: int, width: int) -> list[slice]:
+    """Cut n rows into parts, for work that makes `width` numbers a row."""
+    rows = max(1, _AT_ONCE // width)
+    return [slice(start, start + rows) for start in range(0, n, rows)]
 
 
 def grokking_time(
@@ -103,9 +113,7 @@ def grokking_time(
         For shapes that do not fit, steps that do not increase, eps out of range and an unknown
         reference.
     """
-    t, train, test = _series(
-        steps=steps, train_accuracy=train_accuracy, test_accuracy=test_accuracy
-    )
+    t, train, test = _series(steps, train_accuracy=train_accuracy, test_accuracy=test_accuracy)
     eps = float(eps)
     if not 0 <= eps < 1:
         raise ValueError(f"eps must be from 0 to below 1, got {eps!r}")
@@ -113,9 +121,8 @@ def grokking_time(
 
     def first(accuracy: FloatArray) -> float:
         full = {"supremum": accuracy.max(), "one": 1.0, "final": accuracy[-1]}[reference]
-        level = (1 - eps) * full
         # Accuracies are counts over n: a level that equals one is met in spite of rounding
-        reached = accuracy >= level - 1e-12
+        reached = accuracy >= (1 - eps) * full - 1e-12
         if reference == "final":
             reached = np.logical_and.accumulate(reached[::-1])[::-1]
         return float(t[np.argmax(reached)]) if reached.any() else np.inf
@@ -136,7 +143,7 @@ def crossing_time(steps: npt.ArrayLike, distance: npt.ArrayLike, threshold: floa
     ValueError
         For shapes that do not fit, steps that do not increase, and threshold <= 0.
     """
-    t, curve = _series(steps=steps, distance=distance)
+    t, curve = _series(steps, distance=distance)
     threshold = _checks.positive("threshold", threshold)
     above = np.flatnonzero(curve > threshold)
     if not above.size:
@@ -155,23 +162,19 @@ def phases(trajectory: Trajectory, *, gamma: float, alpha: float = 10.0) -> Phas
     alpha gamma of the concentrated shell, from where on test points are won back.
     """
     gamma, alpha = _checks.positive("gamma", gamma), _checks.positive("alpha", alpha)
-    peak = float(trajectory.steps[int(np.argmax(trajectory.distance))])
+    peak = float(trajectory.steps[np.argmax(trajectory.distance)])
     back = crossing_time(trajectory.steps, trajectory.distance, alpha * gamma)
     return Phases(peak, max(peak, back))
 
 
-def _series(**named: npt.ArrayLike) -> list[FloatArray]:
-    """Check arrays of one length, the first of which are increasing steps."""
-    arrays = [_checks.finite(name, values, 1) for name, values in named.items()]
-    names = list(named)
-    if not arrays[0].size:
-        raise ValueError(f"{names[0]} must hold at least one checkpoint, got none")
-    for name, array in zip(names, arrays, strict=True):
-        if len(array) != len(arrays[0]):
-            raise ValueError(
-                f"{name} must be as long as {names[0]} ({len(arrays[0])}), got {len(array)}"
-            )
-    _checks.increasing(names[0], arrays[0])
-    if arrays[0][0] <= 0:
-        raise ValueError(f"{names[0]} must be above 0, got {arrays[0][0]:g} at index 0")
-    return arrays
+def _series(steps: npt.ArrayLike, **curves: npt.ArrayLike) -> list[FloatArray]:
+    """Check increasing steps, and curves with a value at each of them."""
+    t = _checks.finite("steps", steps, 1)
+    if not (t.size and t[0] > 0):
+        raise ValueError(f"steps must hold at least one checkpoint, all above 0, got {t[:1]}")
+    _checks.increasing("steps", t)
+    arrays = [_checks.finite(name, values, 1) for name, values in curves.items()]
+    for name, array in zip(curves, arrays, strict=True):
+        if len(array) != len(t):
+            raise ValueError(f"{name} must be as long as steps ({len(t)}), got {len(array)}")
+    return [t, *arrays]

@@ -17,7 +17,7 @@ CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 TEMPLATE = ROOT / "tools" / "template.ipynb"
 GLUED = "application/papermill.record/"
 # The output that a call leaves in its cell: a stream, or a piece of data of this kind.
-LEAVES = {"print": "stream", "display": "data", "glue": GLUED}
+LEAVES = {"print": "stream", "display": "data", "glue": GLUED, "note": GLUED}
 
 chapters = pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE], ids=lambda path: path.stem)
 
@@ -85,6 +85,20 @@ def test_glues_each_name_once(path):
     names = [name for cell in code_cells(path) for name in glued(cell)]
     assert names
     assert len(set(names)) == len(names)
+
+
+@chapters
+def test_a_changed_parameter_leads_to_a_changed_verdict_and_to_no_error(path):
+    # nbval holds what is printed; an assertion would hide the verdict that a student asked for.
+    nodes = [node for cell in code_cells(path) for node in ast.walk(ast.parse(cell.source))]
+    assert not [ast.unparse(node) for node in nodes if isinstance(node, ast.Assert)]
+
+
+@chapters
+def test_findings_are_noted_in_one_way(path):
+    names = [name for cell in code_cells(path) for name in called(cell)]
+    assert "glue" not in names
+    assert not [cell.source for cell in code_cells(path) if "display=False" in cell.source]
 
 
 @chapters

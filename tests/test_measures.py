@@ -12,7 +12,7 @@ from lingrok import (
     phases,
     sample_standard,
 )
-from lingrok.book.report import number, spread
+from lingrok._format import number, spread
 
 STEPS = np.array([1, 10, 100, 1000])
 

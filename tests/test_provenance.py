@@ -13,11 +13,13 @@ from lingrok import (
     ensemble,
     fast_forward,
     figures,
+    figures_attack,
     records,
     sample_concentrated,
     sample_standard,
 )
 from lingrok._origin import origins
+from lingrok.book import style
 from lingrok.book.figure import BookFigure, drawn, subplots
 
 
@@ -119,6 +121,66 @@ def test_its_data_are_what_is_drawn():
     mesh = table.query("kind == 'map'")[["x", "y", "value"]].to_numpy().tolist()
     assert mesh == [[0.5, 0.5, 5], [1.5, 0.5, 6]]
     assert plain([1, 2]).data().equals(table)
+
+
+def test_a_heat_map_s_data_say_which_cell_is_which():
+    dimensions, radii = (2, 4, 8), (0.01, 0.1)
+    zeta, limit = np.array([[1.0, 2, 3], [4, 5, 1e6]]), np.arange(6).reshape(2, 3) / 10
+    table = figures_attack.delay_map(dimensions, radii, zeta, limit).data()
+    for values, (_, part) in zip(
+        (zeta, limit), table.query("kind == 'map'").groupby("panel"), strict=True
+    ):
+        found = part.set_index(["y", "x"])["value"].to_dict()
+        assert found == {
+            (radius, d): values[i, j]
+            for i, radius in enumerate(radii)
+            for j, d in enumerate(dimensions)
+        }
+    line = table.query("kind == 'line'")  # in dimensions and radii, too
+    np.testing.assert_allclose(line["y"] * np.sqrt(3 * line["x"]), 5)
+
+
+def test_a_scatter_s_data_keep_the_classes_apart():
+    train, shell = (
+        sample_standard(9, 8, sv_pos=3, sv_neg=1, seed=0),
+        sample_concentrated(5, 4, seed=0),
+    )
+    table = figures.distributions(train, shell).data().query("kind == 'points'")
+    counts = table.groupby(["panel", "label"]).size()
+    assert counts.tolist() == [5, 4, 9, 8]
+    shown = table[table["panel"].str.startswith("training") & (table["label"] == "class -1")]
+    expected = train.X[train.y < 0]
+    assert sorted(map(tuple, shown[["x", "y"]].to_numpy())) == sorted(map(tuple, expected))
+
+
+def test_a_band_is_the_middle_of_the_seeds_about_their_median():
+    steps, values = np.array([1, 10, 100]), np.random.default_rng(0).normal(size=(9, 3))
+    curves = {"a": {"one": (steps, values), "single": (steps, values[0])}}
+    table = figures.over_time(curves, middle=50, level=7, ylabel="b").data()
+    lines = {name: part["y"].to_numpy() for name, part in table.groupby("label")}
+    np.testing.assert_allclose(lines["one"], np.median(values, axis=0))
+    np.testing.assert_allclose(lines["single"], values[0])
+    (outline,) = (part for name, part in table.groupby("label") if "50 %" in name)
+    low, high = np.quantile(values, (0.25, 0.75), axis=0)
+    np.testing.assert_allclose(outline.groupby("x")["y"].min(), low)
+    np.testing.assert_allclose(outline.groupby("x")["y"].max(), high)
+
+
+def test_bands_on_log_axes_are_medians_of_values_in_every_panel():
+    steps, values = np.array([1, 10]), np.array([[1.0, 2], [100, 200]])
+    curves = {name: {"one": (steps, values)} for name in "ab"}
+    table = figures.over_time(curves, yscale="log").data().query("kind == 'line'")
+    assert table["y"].tolist() == [50.5, 101] * 2
+
+
+def test_colours_stay_with_the_idea():
+    curves = {name: ([1, 10], [0.5, 1.0]) for name in ("other", "train", "PGD", "another")}
+    figure = figures.over_time({"": curves, "b": {"train": ([1, 10], [1.0, 1.0])}})
+    first, second = figure.axes
+    colours = {line.get_label(): line.get_color() for line in first.lines}
+    assert colours["train"] == second.lines[0].get_color() == style.LOOKS["train"][0]
+    assert colours["PGD"] == style.LOOKS["PGD"][0]
+    assert len({colours[name] for name in ("PGD", "other", "another")}) == 3
 
 
 def test_its_file_has_a_name_that_depends_on_calls_and_labels_but_on_no_number(runs):

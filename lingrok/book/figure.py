@@ -11,33 +11,21 @@ from typing import Any, ParamSpec, Self, no_type_check
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from IPython.core.pylabtools import print_figure
 from IPython.display import HTML, display
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import Collection, QuadMesh
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
+from .._checks import FloatArray
 from .._origin import Origin, call, origins, own
+from .style import THEME
 
 FOLDER = "figure-data"  # beside the chapter, not committed: each run of a page writes it again
-_STYLE: dict[Any, Any] = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#cccccc",
-    "grid.linewidth": 0.5,
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "figure.dpi": 110,
-    "figure.constrained_layout.use": True,
-}
 _COLUMNS = ("panel", "kind", "label", "x", "y", "value")
 _NAMED = 4  # sources in the line below a figure; all are in the code above it
 _P = ParamSpec("_P")
@@ -95,16 +83,9 @@ class BookFigure(Figure):
 
     @cached_property
     def _points(self) -> pd.DataFrame:
-        parts = [part for i, axis in enumerate(self.axes) for part in _data(axis, i)]
-        columns = (
-            {
-                name: np.concatenate([np.atleast_1d(part[name]) for part in parts])
-                for name in _COLUMNS
-            }
-            if parts
-            else dict.fromkeys(_COLUMNS, ())
-        )
-        return pd.DataFrame(columns)
+        parts = [part for i, axis in enumerate(self.axes) for part in _parts(axis, i)]
+        columns = map(np.concatenate, zip(*parts, strict=True)) if parts else [()] * len(_COLUMNS)
+        return pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
 
     def write(self) -> None:
         """Write its data into the folder, which is made."""
@@ -124,48 +105,39 @@ class BookFigure(Figure):
         display(HTML(self.line))
 
 
-def _data(axis: Axes, number: int) -> Iterator[dict[str, Any]]:
+def _parts(axis: Axes, number: int) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+    """Columns of all that one panel shows, an artist each."""
     panel = axis.get_title("left") or axis.get_title() or axis.get_ylabel() or f"panel {number + 1}"
 
-    def part(kind: str, label: str, x: Any, y: Any, value: Any = None) -> dict[str, Any]:
-        n = len(x)
-        same = {
-            key: np.full(n, one)
-            for key, one in (("panel", panel), ("kind", kind), ("label", label))
-        }
-        return same | {"x": x, "y": y, "value": np.full(n, np.nan) if value is None else value}
-
-    def name(artist: Any, kind: str, i: int) -> str:
+    def part(kind: str, artist: Artist, i: int, *x_y_value: Any) -> tuple[npt.NDArray[Any], ...]:
+        x, y, value = x_y_value if len(x_y_value) == 3 else (*x_y_value, np.nan)
         label = str(artist.get_label())
         # Matplotlib's own names begin like ours that no legend shows
-        return f"{kind} {i + 1}" if label.startswith("_child") else label.removeprefix("_")
+        own_name = f"{kind} {i + 1}" if label.startswith("_child") else label.removeprefix("_")
+        same = (np.full(len(x), one) for one in (panel, kind, own_name))
+        return (*same, np.asarray(x), np.asarray(y), np.broadcast_to(value, len(x)))
 
     for i, line in enumerate(axis.lines):
-        yield part("line", name(line, "line", i), *line.get_data())
+        yield part("line", line, i, *line.get_data())
     for i, one in enumerate(axis.collections):
-        yield from _collected(one, i, name, part)
+        if isinstance(one, QuadMesh):
+            yield part("map", one, i, *_cells(axis, one), np.ravel(np.asarray(one.get_array())))
+        elif isinstance(one, PathCollection):  # a scatter
+            yield part("points", one, i, *np.ma.getdata(one.get_offsets()).T)
+        else:
+            for path in one.get_paths():
+                yield part("outline", one, i, *np.asarray(path.vertices).T)
 
 
-def _collected(
-    one: Collection, i: int, name: Callable[..., str], part: Callable[..., dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    if isinstance(one, QuadMesh):
-        corners = np.asarray(one.get_coordinates())
-        x, y = ((corners[1:, 1:] + corners[:-1, :-1]) / 2).T
-        yield part(
-            "map",
-            name(one, "map", i),
-            x.T.ravel(),
-            y.T.ravel(),
-            np.ravel(np.asarray(one.get_array())),
-        )
-        return
-    points = np.ma.getdata(one.get_offsets())
-    if len(points) and len(one.get_paths()) <= 1 and type(one).__name__ == "PathCollection":
-        yield part("points", name(one, "points", i), *points.T)
-        return
-    for path in one.get_paths():
-        yield part("outline", name(one, "outline", i), *np.asarray(path.vertices).T)
+def _cells(axis: Axes, mesh: QuadMesh) -> Iterator[FloatArray]:
+    """Coordinates of a map's cells; a heat map has numbered them, and values at its ticks."""
+    corners = np.asarray(mesh.get_coordinates())
+    for k, along in enumerate((axis.xaxis, axis.yaxis)):
+        centres = ((corners[1:, 1:] + corners[:-1, :-1]) / 2)[..., k].ravel()
+        if isinstance(names := along.get_major_formatter(), FuncFormatter):
+            at = along.get_ticklocs().tolist()
+            centres = np.interp(centres, at, [float(one) for one in names.format_ticks(at)])
+        yield centres
 
 
 def subplots(*args: Any, **kwargs: Any) -> tuple[Figure, Any]:
@@ -173,12 +145,19 @@ def subplots(*args: Any, **kwargs: Any) -> tuple[Figure, Any]:
     return plt.subplots(*args, FigureClass=BookFigure, **kwargs)
 
 
+def frame(panels: int, *, width: float, left: float) -> tuple[Figure, Any]:
+    """Make a slider's frame, laid out by hand: all frames alike, and drawn in half of the time."""
+    figure, axes = subplots(1, panels, figsize=(width, 2.7), layout="none")
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.21, top=0.9, wspace=0.28)
+    return figure, axes
+
+
 def drawn(draw: Callable[_P, Figure]) -> Callable[_P, BookFigure]:
     """Draw in the book's style, and hand the figure over closed, so that it is shown once."""
 
     @wraps(draw)
     def styled(*args: _P.args, **kwargs: _P.kwargs) -> BookFigure:
-        with plt.rc_context(_STYLE):
+        with plt.rc_context(THEME):
             figure = draw(*args, **kwargs)
         plt.close(figure)
         if not isinstance(figure, BookFigure):

@@ -1,4 +1,4 @@
-"""The figures of chapter 7, in the look of `figures`: predicted and measured, side by side."""
+"""The figures of chapter 7: predicted and measured, side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
@@ -15,16 +16,8 @@ from ..runs.ensemble import Ensemble
 from ..theory.comparison import Slope
 from ..theory.meanfield import MeanField
 from ..theory.predictions import predicted_accuracy
-from .figure import drawn, subplots
-from .figures import COLOURS, frame, plain_decades
-
-_RUN, _THEORY = COLOURS["concentrated"], "black"
-_DASHED: Any = (0, (4, 2))
-_DIMENSIONS = (
-    ((1, 4), "#56B4E9", "o", "d = 2 to 4"),
-    ((5, 32), "#009E73", "s", "d = 8 to 32"),
-    ((33, 10**9), "#8A4FA0", "^", "d = 64 to 256"),
-)
+from .figure import drawn, frame, subplots
+from .style import BLUE, DARK, GREEN, PURPLE, RED, SKY, band, shell_band, time_below
 
 
 @drawn
@@ -38,24 +31,22 @@ def versus(times: pd.DataFrame) -> Figure:
         ("lower", "_", None),
         ("formula", "x", "theorem 4.6, closed form"),
     ):
-        above.scatter(
-            measured, times[name], s=24, marker=marker, color="#333333", lw=1.1, label=label
-        )
+        above.scatter(measured, times[name], s=24, marker=marker, color=DARK, lw=1.1, label=label)
     ends = np.array([measured.min() / 2, measured.max() * 2])
     above.plot(ends, ends, color="black", lw=0.8)
     below.axhline(1, color="black", lw=0.8)
-    for (least, most), colour, marker, label in _DIMENSIONS:
-        part = times[times["d"].between(least, most)]
-        look: Any = {"s": 16, "marker": marker, "color": colour, "edgecolors": "black", "lw": 0.3}
-        shown = part["measured"], part["predicted"]
-        above.scatter(*shown, label=f"mean field, {label}", zorder=3, **look)
-        ratio = part["predicted"] / part["measured"]
-        below.errorbar(
-            part["measured"], ratio, yerr=part["error"] * ratio, fmt="none", ecolor="#999999",
-            elinewidth=0.7,
-        )  # fmt: skip
-        below.scatter(part["measured"], ratio, zorder=3, **look)
-    above.set(xscale="log", yscale="log", ylabel="predicted step", xlim=ends)
+    ratio = times["predicted"] / times["measured"]
+    below.errorbar(
+        measured, ratio, times["error"] * ratio, fmt="none", ecolor="#999999", elinewidth=0.7
+    )
+    words = [f"mean field, d = {d}" for d in ("2 to 4", "8 to 32", "64 to 256")]
+    groups = times.assign(ratio=ratio).groupby(pd.cut(times["d"], (1, 4, 32, 256), labels=words))
+    for (label, part), colour, marker in zip(groups, (SKY, GREEN, PURPLE), "os^", strict=True):
+        look = {"color": colour, "marker": marker, "edgecolor": "black", "linewidth": 0.3, "s": 16}
+        look |= {"data": part, "x": "measured", "zorder": 3, "legend": False}
+        sns.scatterplot(y="predicted", label=label, ax=above, **look)
+        sns.scatterplot(y="ratio", ax=below, **look)
+    above.set(xscale="log", yscale="log", xlabel="", ylabel="predicted step", xlim=ends)
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     below.set(
         xscale="log", xlabel="measured step, median over seeds", xlim=ends, ylim=(0.75, 1.33),
@@ -69,16 +60,16 @@ def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
     """Concentrated accuracy: mean over seeds with the middle 80 % of them, and as predicted."""
     figure, axes = subplots(2, 2, figsize=(8, 5.6), sharey=True)
     for axis, (title, (runs, field)) in zip(axes.flat, panels.items(), strict=True):
-        low, high = np.quantile(runs.concentrated, (0.1, 0.9), axis=0)
-        axis.fill_between(runs.steps, low, high, color=_RUN, alpha=0.2, lw=0, label="80 % of seeds")
-        mean = runs.concentrated.mean(axis=0)
-        axis.plot(runs.steps, mean, color=_RUN, lw=3, alpha=0.7, label="mean over seeds")
+        band(
+            axis, runs.steps, runs.concentrated, (RED, "solid"), label="mean over seeds",
+            middle=80, estimator="mean", lw=3, alpha=0.7,
+        )  # fmt: skip
+        axis.collections[0].set_label("80 % of seeds")
         _predicted(axis, field.steps, predicted_accuracy(field, alpha=runs.alpha))
         axis.set(xscale="log", title=title, ylim=(0.48, 1.02), xlim=(1, runs.steps[-1]))
-    for axis in axes[1]:
-        axis.set_xlabel("step")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("concentrated accuracy")
+    for left, below in zip(axes[:, 0], axes[1], strict=True):
+        left.set_ylabel("concentrated accuracy")
+        below.set_xlabel("step")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -89,7 +80,7 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
     figure, axes = subplots(1, len(lines), figsize=(8, 3.1), sharey=True)
     for axis, (name, (runs, fit)) in zip(axes, lines.items(), strict=True):
         x = runs.iloc[:, 0].to_numpy()
-        axis.scatter(x, runs[time], s=22, color=_RUN, alpha=0.6, lw=0, label="runs")
+        axis.scatter(x, runs[time], s=22, color=RED, alpha=0.6, lw=0, label="runs")
         order = np.argsort(x)
         _predicted(axis, x[order], runs[law].to_numpy()[order], label="quadrature law")
         axis.set(xscale="log", yscale="log", xlabel=name, title=f"exponent {fit}")
@@ -102,12 +93,9 @@ def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str
 
 @drawn
 def limits(
-    few: pd.DataFrame,
-    few_runs: Sequence[FloatArray],
-    crowded: pd.DataFrame,
-    crowded_runs: Sequence[FloatArray],
-    roomy: pd.DataFrame,
-) -> Figure:
+    few: pd.DataFrame, few_runs: Sequence[FloatArray],
+    crowded: pd.DataFrame, crowded_runs: Sequence[FloatArray], roomy: pd.DataFrame,
+) -> Figure:  # fmt: skip
     """Where the theory ends: few support vectors in all (left), and few of them a dimension.
 
     Rows of `compare`, the times of the runs behind them, and the rows without crowding.
@@ -116,7 +104,7 @@ def limits(
     for axis, rows, runs in ((left, few, few_runs), (right, crowded, crowded_runs)):
         x = (rows["planted"] / (rows["d"] if axis is right else 1)).to_numpy()
         at = np.repeat(x, [len(times) for times in runs])
-        axis.scatter(at, np.concatenate(runs), s=12, color=_RUN, alpha=0.5, lw=0, label="runs")
+        axis.scatter(at, np.concatenate(runs), s=12, color=RED, alpha=0.5, lw=0, label="runs")
         _predicted(axis, x, rows["predicted"])
         axis.fill_between(
             x, rows["low"], rows["high"], color="black", alpha=0.12, lw=0, label="its 80 %"
@@ -124,13 +112,13 @@ def limits(
         axis.set(xscale="log", yscale="log")
         _ticks(axis, x)
     right.plot(
-        roomy["planted"] / roomy["d"], roomy["predicted"], color="#0072B2", lw=1.2,
+        roomy["planted"] / roomy["d"], roomy["predicted"], color=BLUE, lw=1.2,
         ls=(0, (1, 1)), label="without crowding",
     )  # fmt: skip
     left.set(xlabel="support vectors, d = 2", ylabel="step", title="$T_{te}(0)$, by distance")
     right.set(xlabel="support vectors a dimension, d = 64", title="$T_{te}(0.05)$, by accuracy")
-    left.legend(fontsize=9)
-    right.legend(fontsize=9)
+    for axis in (left, right):
+        axis.legend(fontsize=9)
     return figure
 
 
@@ -139,19 +127,16 @@ def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     """Distance of the hyperplane and concentrated accuracy: runs and the theory that goes along."""
     figure, (left, right) = frame(2, width=8, left=0.08)
     for run, accuracy in zip(runs.runs, runs.concentrated, strict=True):
-        left.plot(runs.steps, run.distance, color=_RUN, lw=1, alpha=0.6)
-        right.plot(runs.steps, accuracy, color=_RUN, lw=1, alpha=0.6)
-    right.plot([], [], color=_RUN, lw=1, label="runs")
+        left.plot(runs.steps, run.distance, color=RED, lw=1, alpha=0.6)
+        right.plot(runs.steps, accuracy, color=RED, lw=1, alpha=0.6)
+    right.plot([], [], color=RED, lw=1, label="runs")
     _predicted(left, field.steps, field.distance)
     _predicted(right, field.steps, predicted_accuracy(field, alpha=runs.alpha))
-    left.axhspan(runs.gamma / 2, runs.alpha * runs.gamma, color=_RUN, alpha=0.2, lw=0)
+    shell_band(left, runs.gamma, runs.alpha)
     left.set(yscale="log", ylim=(1e-5, 1), title=f"{title}: distance |b| / ||w||")
     right.set(ylim=(0.48, 1.02), title="concentrated accuracy")
     right.legend(loc="lower right")
-    for axis in (left, right):
-        axis.set(xscale="log", xlim=(1, runs.steps[-1]))
-    plain_decades(figure)
-    figure.text(0.5, 0.03, "step", ha="center")
+    time_below(figure, runs.steps)
     return figure
 
 
@@ -163,4 +148,4 @@ def _ticks(axis: Axes, x: npt.ArrayLike) -> None:
 
 
 def _predicted(axis: Axes, x: Any, y: Any, *, label: str = "mean field") -> None:
-    axis.plot(x, y, color=_THEORY, ls=_DASHED, lw=1.4, label=label)
+    axis.plot(x, y, color="black", ls=(0, (4, 2)), lw=1.4, label=label)

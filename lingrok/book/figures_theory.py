@@ -1,11 +1,10 @@
-"""The figures of chapters 5 and 6, in the look of `figures`: results in, matplotlib Figure out."""
+"""The figures of chapters 5 and 6: results in, matplotlib Figure out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._checks import FloatArray
@@ -14,13 +13,10 @@ from ..descent import Trajectory
 from ..measures import Phases
 from ..runs.ensemble import Ensemble
 from ..theory.bias import BiasPull
-from .figure import drawn, subplots
-from .figures import COLOURS, LINES, NEUTRAL, NEUTRAL_LINES, frame, log_time, plain_decades
+from .figure import drawn, frame, subplots
+from .style import BLUE, DARK, DASHED, NEUTRAL, RED, SKY, band, log_time
 
 Steps = npt.NDArray[np.int64]
-_LOOKS: list[tuple[str, Any]] = list(zip(NEUTRAL, NEUTRAL_LINES, strict=True))
-_DASHED = NEUTRAL_LINES[1]
-_PUBLISHED = 1e7  # steps of the paper's runs
 
 
 @drawn
@@ -34,12 +30,11 @@ def settings(curves: Mapping[str, Ensemble], phases: Phases) -> Figure:
         ("concentrated accuracy", lambda runs: runs.concentrated),
     )
     for axis, (title, read) in zip(axes.flat, shown, strict=True):
-        for (name, runs), look in zip(curves.items(), _LOOKS, strict=False):
+        for (name, runs), look in zip(curves.items(), NEUTRAL, strict=False):
             # The middle half: accuracies of single seeds fill the plane before step 1,000
-            middle = np.quantile(read(runs), (0.25, 0.5, 0.75), axis=0)
-            _band(axis, runs.steps, middle, look, label=name)
+            band(axis, runs.steps, read(runs), look, label=name, middle=50)
         axis.set_title(title, pad=16)
-        _lettered(axis, runs.steps, phases)
+        log_time(axis, runs.steps, phases, names="letters")
     axes[0, 1].set(yscale="log", ylim=(1e-5, 1))
     for above, below in axes.T:
         above.set_xlabel("")
@@ -60,35 +55,17 @@ def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
         parts = [(pull.support, pull.population, pull.support + pull.population) for pull in each]
         relative = np.array(parts) / np.array([pull.magnitude for pull in each])[:, None]
         for i, label in enumerate(("support vectors", "population", "both: db/dt")):
-            _band(above, steps, relative[:, i], _LOOKS[i], label=label)
-        _band(below, steps, np.array([pull.share for pull in each]), _LOOKS[0])
+            band(above, steps, relative[:, i], NEUTRAL[i], label=label)
+        band(below, steps, np.array([pull.share for pull in each]), NEUTRAL[0])
         below.axhline(0.5, color="black", lw=0.8, ls=":")
         above.set_title(title, pad=16)
         below.set_ylim(0, 1)
-        _lettered(above, steps, phases)
-        log_time(below, steps, phases, label=False)
+        log_time(above, steps, phases, names="letters")
+        log_time(below, steps, phases, names=None)
         above.set_xlabel("")
     axes[0, 0].set_ylabel("pull on b, over the sum\nof all magnitudes")
     axes[1, 0].set_ylabel("support vectors'\nshare of the sum")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
-
-
-@drawn
-def equilibria(
-    columns: Mapping[str, tuple[Trajectory, Mapping[str, FloatArray]]],
-    phases: Mapping[str, Phases],
-) -> Figure:
-    """Draw the bias beside the places at which it would rest."""
-    figure, axes = subplots(1, len(columns), figsize=(8, 3.4), sharey=True, squeeze=False)
-    for (title, (run, rest)), axis in zip(columns.items(), axes.flat, strict=True):
-        axis.plot(run.steps, run.b, color="#D55E00", lw=2.6, label="bias b")
-        for (name, values), (colour, style) in zip(rest.items(), _LOOKS[1:], strict=False):
-            axis.plot(run.steps, values, color=colour, ls=style, label=name)
-        axis.set_title(title, pad=16)
-        _lettered(axis, run.steps, phases[title])
-    axes[0, 0].set_ylabel("b")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -107,34 +84,16 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
     for axis, reach, data in ((axes[0], 11 * outer, train), (axes[1], 1.2 * outer, shell)):
         x, u = data.X @ along, data.X @ train.w_true
         right = data.y * (data.X @ w + b) > 0
-        for kind, marker, colour, size in (
-            (right, "o", "#999999", 6), (~right, "x", "#D55E00", 14),
-        ):  # fmt: skip
-            axis.scatter(x[kind], u[kind], marker=marker, c=colour, s=size, linewidths=0.9)
+        for of, marker, colour, size in ((right, "o", "#999999", 6), (~right, "x", RED, 14)):
+            axis.scatter(x[of], u[of], marker=marker, c=colour, s=size, linewidths=0.9)
         axis.plot(ends, line, color="black", lw=2)
         axis.set(xlim=ends, ylim=(-reach, reach))
-    axes[0].axhspan(-outer, outer, color="#56B4E9", alpha=0.35, lw=0)
+    axes[0].axhspan(-outer, outer, color=SKY, alpha=0.35, lw=0)
     axes[0].set_title("training points")
     axes[1].set_title(f"concentrated test: {np.mean(right):.2f} correct")
     axes[0].set_ylabel("across the separator")
-    figure.text(0.5, 0.03, f"along the separator, at step {_power(run.steps[i])}", ha="center")
-    return figure
-
-
-@drawn
-def imbalance(run: Trajectory, concentrated: FloatArray, counts: str) -> Figure:
-    """Bias, distance and concentrated accuracy of one run, small: a frame of a slider."""
-    figure, axes = frame(3, width=7.4, left=0.05)
-    axes[0].plot(run.steps, run.b, color="#333333")
-    axes[1].plot(run.steps, run.distance, color="#333333")
-    axes[2].plot(run.steps, concentrated, color=COLOURS["concentrated"], ls=LINES["concentrated"])
-    axes[0].set(title="bias b", ylim=(-2, 2))
-    axes[1].set(title="distance |b| / ||w||", ylim=(1e-5, 1), yscale="log")
-    axes[2].set(title="concentrated accuracy", ylim=(0.47, 1.02))
-    for axis in axes:
-        axis.set(xscale="log", xlim=(run.steps[0], run.steps[-1]))
-    plain_decades(figure)
-    figure.text(0.5, 0.03, f"step, with {counts}", ha="center")
+    step = f"$10^{{{np.log10(run.steps[i]):.1f}}}$".replace(".0", "")
+    figure.text(0.5, 0.03, f"along the separator, at step {step}", ha="center")
     return figure
 
 
@@ -144,58 +103,38 @@ def residual(
 ) -> Figure:
     """Draw lengths of w, w_hat log t and rho in units, and how far rho is from its limit."""
     figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
-    for values, (colour, style), label in zip(
-        (run.norm * unit, np.log(run.steps), rho), _LOOKS, ("w", "w_hat log t", "rho"),
-        strict=False,
-    ):  # fmt: skip
-        left.plot(run.steps, values, color=colour, ls=style, label=label)
-    for (name, (steps, error)), look in zip(errors.items(), _LOOKS, strict=False):
-        _band(right, steps, error, look, label=name)
+    lengths = {"w": run.norm * unit, "w_hat log t": np.log(run.steps), "rho": rho}
+    for (name, values), (colour, style) in zip(lengths.items(), NEUTRAL, strict=False):
+        left.plot(run.steps, values, color=colour, ls=style, label=name)
+    for (name, (steps, error)), look in zip(errors.items(), NEUTRAL, strict=False):
+        band(right, steps, error, look, label=name)
     left.set(title="length, times gamma / 2")
     right.set(title="rho from its predicted limit, relative", yscale="log")
     for axis in (left, right):
-        log_time(axis, run.steps, None)
-        axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+        log_time(axis, run.steps, published=True)
     left.legend(loc="upper left")
     right.legend(loc="lower left")
     return figure
 
 
 @drawn
-def clocks(columns: Mapping[str, tuple[Steps, FloatArray]]) -> Figure:
-    """Margins of the support vectors, less log(1 + t/T) with each one's own clock T."""
-    figure, axes = subplots(1, len(columns), figsize=(8, 3.1), sharey=True, squeeze=False)
-    for (title, (steps, ahead)), axis in zip(columns.items(), axes.flat, strict=True):
-        axis.fill_between(steps, ahead.min(axis=0), ahead.max(axis=0), color="#D55E00", alpha=0.25)
-        axis.plot(steps, ahead.mean(axis=0), color="#D55E00")
-        axis.axhline(0, color="black", lw=0.8, ls=":")
-        axis.set_title(title)
-        log_time(axis, steps, None)
-    axes[0, 0].set_ylabel("margin - log(1 + t/T)")
-    return figure
-
-
-@drawn
 def plateaus(
-    steps: Steps,
-    losses: Mapping[str, FloatArray],
-    levels: Mapping[str, float],
+    steps: Steps, losses: Mapping[str, FloatArray], levels: Mapping[str, float],
     curves: Sequence[tuple[FloatArray, FloatArray]],
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Draw the bias with both losses, the two plateaus, and theorem 4.5's curve from several t0."""
     figure, axis = subplots(figsize=(7.5, 3.8))
-    for (name, b), (colour, style) in zip(losses.items(), _LOOKS, strict=False):
+    for (name, b), (colour, style) in zip(losses.items(), NEUTRAL, strict=False):
         axis.plot(steps, b, color=colour, ls=style, label=name, lw=2.2)
     for i, (t, b) in enumerate(curves):
         label = "theorem 4.5 from t0" if i == 0 else None
-        axis.plot(t, b, color="#0072B2", lw=1.2, marker="o", markevery=[0], ms=5, label=label)
+        axis.plot(t, b, color=BLUE, lw=1.2, marker="o", markevery=[0], ms=5, label=label)
     for name, level in levels.items():
         axis.axhline(level, color="black", lw=0.8, ls=":")
         axis.text(1.6, level, name, va="bottom", fontsize=9)
     axis.margins(y=0.08)
     axis.set_ylabel("b")
-    log_time(axis, steps, None)
-    axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
+    log_time(axis, steps, published=True)
     axis.legend(loc="upper right", bbox_to_anchor=(1, 0.85))
     return figure
 
@@ -207,25 +146,11 @@ def kicks(panels: Mapping[str, Sequence[tuple[FloatArray, FloatArray, FloatArray
     for (title, each), axis in zip(panels.items(), axes.flat, strict=True):
         for i, (g, measured, curve) in enumerate(each):
             label = ("descent", "theorem 4.5") if i == 0 else (None, None)
-            axis.plot(g, measured, color="#D55E00", lw=4, alpha=0.45, label=label[0])
-            axis.plot(g, curve, color="#333333", lw=1.3, ls=_DASHED, label=label[1])
+            axis.plot(g, measured, color=RED, lw=4, alpha=0.45, label=label[0])
+            axis.plot(g, curve, color=DARK, lw=1.3, ls=DASHED, label=label[1])
         axis.set(title=title, xlabel="g(t)")
     axes[0, 0].set_ylabel("b")
     axes[0, -1].legend()
-    return figure
-
-
-@drawn
-def late(measures: Mapping[str, tuple[Steps, FloatArray]], level: float) -> Figure:
-    """Show what theorem 4.5 neglects, over time, and the level that counts as negligible."""
-    figure, axis = subplots(figsize=(7.5, 3.6))
-    for (name, (steps, values)), look in zip(measures.items(), _LOOKS, strict=False):
-        _band(axis, steps, values, look, label=name)
-    axis.axhline(level, color="black", lw=0.8, ls=":")
-    axis.set(yscale="log", ylim=(1e-4, 30))
-    log_time(axis, steps, None)
-    axis.axvspan(1, _PUBLISHED, color="#eeeeee", lw=0, zorder=-5)
-    axis.legend(loc="lower left")
     return figure
 
 
@@ -237,7 +162,7 @@ def two_margins(
     """Two points, the separators of both margins, and which one gradient descent tends to."""
     figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
     x = np.array([-4.0, 4.0])
-    for (name, (w, b)), (colour, style) in zip(planes.items(), _LOOKS, strict=False):
+    for (name, (w, b)), (colour, style) in zip(planes.items(), NEUTRAL, strict=False):
         foot, along = -b * w / (w @ w), np.array([-w[1], w[0]]) / np.linalg.norm(w)
         left.plot(*(foot[:, None] + along[:, None] * 3 * x), color=colour, ls=style, label=name)
         if name in angles:
@@ -247,29 +172,6 @@ def two_margins(
     left.plot(0, 0, "+", color="black", ms=10)
     left.set(xlim=(-4, 4), ylim=(-1, 6), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
     right.set(title="angle of (w, b) to the solution (degrees)", yscale="log")
-    log_time(right, run.steps, None)
+    log_time(right, run.steps)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
-
-
-def _lettered(axis: Axes, steps: Steps, phases: Phases) -> None:
-    """Shade the phases with their first letters, where there is no room for words."""
-    log_time(axis, steps, phases)
-    for text in axis.texts:
-        text.set_text(text.get_text()[0].upper())
-
-
-def _band(
-    axis: Axes, steps: Steps, values: FloatArray, look: tuple[str, Any], *, label: str | None = None
-) -> None:
-    """Draw the median over seeds, and the range over all of them as a band."""
-    colour, style = look
-    low, high = values.min(axis=0), values.max(axis=0)
-    band = f"_{label or 'median'}, all seeds"
-    axis.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0, label=band)
-    axis.plot(steps, np.median(values, axis=0), color=colour, ls=style, label=label)
-
-
-def _power(step: float) -> str:
-    exponent = np.log10(step)
-    return f"$10^{{{exponent:.1f}}}$".replace(".0", "")

@@ -56,14 +56,9 @@ class Pictures(Generic[_V]):
     """
 
     def __init__(
-        self,
-        name: str,
-        draw: Callable[[_V], Frame],
-        values: Iterable[_V],
-        *,
-        start: int = 0,
-        live: Any = None,
-    ) -> None:
+        self, name: str, draw: Callable[[_V], Frame], values: Iterable[_V], *,
+        start: int = 0, live: Any = None,
+    ) -> None:  # fmt: skip
         self.name, self.draw, self.start = name, draw, start
         self.frames = [_framed(*draw(value)) for value in values]
         if not 0 <= start < len(self.frames):

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import expit, logsumexp
+from scipy.special import expit, log_expit, logsumexp
 
 from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
-from ..data import Dataset
+from ..data import Dataset, need
 from ..descent import Trajectory
 from ..margin import max_margin
-from ..measures import Phases
-
-_ROWS_AT_ONCE = 1 << 20  # margins a chunk holds: 8 MB
+from ..measures import Phases, row_chunks, same_dimension
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +62,14 @@ def bias_pull(
         For data of another dimension than the trajectory, indices out of range, and as
         `max_margin`.
     """
-    _same_dimension(trajectory, data)
+    same_dimension(trajectory, need(data))
     chosen = max_margin(data).support if support is None else _indices(support, data.n)
     member = np.zeros((2, data.n))
     member[0, chosen] = 1
     member[1] = 1 - member[0]
     k = len(trajectory.steps)
     net, gross = np.zeros((2, k)), np.zeros((2, k))
-    rows = max(1, _ROWS_AT_ONCE // k)
-    for start in range(0, data.n, rows):
-        part = slice(start, start + rows)
+    for part in row_chunks(data.n, k):
         y = data.y[part]
         pull = expit(-y[:, None] * (data.X[part] @ trajectory.w.T + trajectory.b))
         net += (member[:, part] * y) @ pull
@@ -93,7 +89,7 @@ def pull_phases(trajectory: Trajectory, pull: BiasPull) -> Phases:
     """
     half = np.flatnonzero(pull.share >= 0.5)
     first = float(pull.steps[half[0]]) if half.size else np.inf
-    peak = float(trajectory.steps[int(np.argmax(trajectory.distance))])
+    peak = float(trajectory.steps[np.argmax(trajectory.distance)])
     return Phases(first, max(first, peak))
 
 
@@ -122,36 +118,40 @@ def bias_equilibrium(
         For an unknown loss, points of one class only, indices out of range, and data of another
         dimension than the trajectory.
     """
-    _same_dimension(trajectory, data)
+    same_dimension(trajectory, need(data))
     _checks.one_of("loss", loss, ("logistic", "exponential"))
     chosen = np.arange(data.n) if points is None else _indices(points, data.n)
     X, y = data.X[chosen], data.y[chosen]
     if not (np.any(y > 0) and np.any(y < 0)):
         raise ValueError(f"data must hold points of both classes, got {len(y)} of at most one")
-    positive, negative = X[y > 0], X[y < 0]
     solve = _logistic_rest if loss == "logistic" else _exponential_rest
-    return np.array([solve(positive @ w, negative @ w) for w in trajectory.w])
+    return np.array([solve(X @ w, y > 0) for w in trajectory.w])
 
 
-def _exponential_rest(positive: FloatArray, negative: FloatArray) -> float:
-    return float(logsumexp(-positive) - logsumexp(negative)) / 2
+def _exponential_rest(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
+    return float(logsumexp(-scores[positive]) - logsumexp(scores[~positive])) / 2
 
 
-def _logistic_rest(positive: FloatArray, negative: FloatArray) -> float:
-    def total(b: float) -> float:
-        return float(expit(-positive - b).sum() - expit(negative + b).sum())
+def _logistic_rest(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
+    """Find the b with as many s(score + b), added up, as there are positive points."""
+    n_pos = int(np.count_nonzero(positive))
 
-    # So far out, one point of a class outweighs all of the other
-    reach = max(np.abs(positive).max(), np.abs(negative).max())
-    reach += 1 + np.log(len(positive) + len(negative))
-    return float(brentq(total, -reach, reach, xtol=1e-12, rtol=1e-12))
+    def lack(b: float) -> float:
+        # In logs, of what each term lacks to 0 or 1: that may be less than a float can hold
+        moved = scores + b
+        rest, above = log_expit(-np.abs(moved)), moved > 0
+        up, down = np.logaddexp.reduce(rest[above]), np.logaddexp.reduce(rest[~above])
+        whole = n_pos - int(np.count_nonzero(above))
+        return float(whole + np.exp(up) - np.exp(down) if whole else up - down)
 
-
-def _same_dimension(trajectory: Trajectory, data: Dataset) -> None:
-    if data.d != trajectory.w.shape[1]:
-        raise ValueError(
-            f"data must have the trajectory's d = {trajectory.w.shape[1]}, got {data.d}"
-        )
+    # At the middle the classes' smallest margins are equal; if these are above 0, the other points
+    # shift the balance by a logarithm, and if not, one class may have to get right first
+    least, most = float(scores[positive].min()), float(scores[~positive].max())
+    middle = -(least / 2 + most / 2)
+    reach = max(most / 2 - least / 2, 0) + 2 + np.log(len(scores))
+    reach += 4 * np.spacing(np.abs(scores).max())
+    ends = middle - reach, middle + reach
+    return float(brentq(lack, *ends, xtol=1e-12, rtol=1e-12, maxiter=5000))
 
 
 def _indices(values: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:

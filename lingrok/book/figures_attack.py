@@ -1,0 +1,77 @@
+"""The figures of chapter 4: accuracies under attack."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import seaborn as sns
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.scale import LogTransform
+from matplotlib.transforms import Affine2D, blended_transform_factory
+
+from .._checks import FloatArray
+from .figure import drawn, frame, subplots
+from .style import DARK, LOOKS, time_below
+
+
+@drawn
+def radius(
+    steps: npt.NDArray[np.int64], panels: Mapping[str, tuple[FloatArray, FloatArray]], *,
+    epsilon: float,
+) -> Figure:  # fmt: skip
+    """Accuracy under both attacks of one radius, labels preserved or not: a slider's frame."""
+    figure, axes = frame(len(panels), width=7.4, left=0.08)
+    for (title, curves), axis in zip(panels.items(), axes, strict=True):
+        for name, values in zip(("label-preserving", "PGD"), curves, strict=True):
+            axis.plot(steps, values, color=LOOKS[name][0], ls=LOOKS[name][1], label=name)
+        axis.set(ylim=(-0.03, 1.03), title=title)
+    axes[0].legend(loc="center left")
+    time_below(figure, steps, f"step, with attacks of radius {epsilon:.2g}")
+    return figure
+
+
+@drawn
+def delay_map(
+    dimensions: Sequence[int], radii: Sequence[float], zeta: FloatArray, limit: FloatArray
+) -> Figure:
+    """Delay factors under label-preserving attacks, and what PGD leaves; (radii, dimensions).
+
+    Both are spaced evenly in their logarithms, or nearly so.
+    """
+    figure, axes = subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
+    for axis, values, colours, title in (
+        (axes[0], zeta, LogNorm(1, 1e11), "delay factor, labels preserved"),
+        (axes[1], limit, Normalize(0, 1.25), "robust accuracy left by PGD"),
+    ):
+        words = [[_cell(value, share=values is limit) for value in row] for row in values]
+        sns.heatmap(
+            values, annot=np.array(words), fmt="", norm=colours, cmap="Purples", cbar=False,
+            linewidths=0.8, ax=axis, xticklabels=list(dimensions),
+            yticklabels=[f"{one:g}" for one in radii], annot_kws={"fontsize": 9, "zorder": 3},
+        )  # fmt: skip
+        shades = axis.collections[0].get_facecolors()
+        for text, shade, value in zip(axis.texts, shades, values.flat, strict=True):
+            text.set_color("white" if colours(value) > 0.6 else "black")
+            text.set_bbox({"facecolor": shade, "lw": 0, "pad": 1.5})
+        # Cells are numbered: from a logarithm to their numbers
+        (x, left), (y, low) = (
+            np.polyfit(np.log10(one), np.arange(len(one)) + 0.5, 1) for one in (dimensions, radii)
+        )
+        logs = blended_transform_factory(LogTransform(10), LogTransform(10))
+        cells = logs + Affine2D().scale(x, y).translate(left, low) + axis.transData
+        d = np.geomspace(dimensions[0] / 2, dimensions[-1] * 2)
+        label = r"$\epsilon\sqrt{d}$ = standard deviation of the projection"
+        axis.plot(d, 5 / np.sqrt(3 * d), color=DARK, lw=1.5, label=label, transform=cells)
+        axis.set(xlabel="d", title=title)
+        axis.tick_params(length=0, rotation=0)
+    axes[0].invert_yaxis()
+    axes[0].set_ylabel(r"radius $\epsilon$")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+    return figure
+
+
+def _cell(value: float, *, share: bool) -> str:
+    if share:
+        return f"{value:.2f}"
+    return f"{value:.0f}" if value < 1e3 else f"$10^{{{np.log10(value):.1f}}}$"
