@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -19,7 +19,6 @@ from scipy.special import expit
 from . import _checks
 from ._checks import FloatArray
 
-_LARGEST = 709.0  # margin: exp of more overflows
 _NODES, _WEIGHTS = np.polynomial.laguerre.laggauss(64)
 _overflows = np.errstate(over="ignore")  # to inf, which is right
 
@@ -72,11 +71,12 @@ class Logistic(Loss):
         """Loss l(z)."""
         return np.logaddexp(0.0, -z)
 
+    @_overflows
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """Pull -l'(z)."""
         # numpy's exp is vectorised, which makes this three times as fast as scipy's expit
-        power: Any = np.exp(np.minimum(z, _LARGEST, out=out), out=out)
-        return np.reciprocal(np.add(power, 1.0, out=out), out=out)
+        pull: FloatArray = np.reciprocal(np.add(np.exp(z, out=out), 1.0, out=out), out=out)
+        return pull
 
     def curvature(self, z: FloatArray) -> FloatArray:
         """Second derivative l''(z)."""
@@ -192,7 +192,8 @@ class Polynomial(Loss):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        return f"polynomial({self.p:g})"
+        """With all digits of p, since a run knows its state by it."""
+        return f"polynomial({repr(self.p).removesuffix('.0')})"
 
     @cached_property
     def steepest(self) -> float:  # type: ignore[override]
@@ -208,16 +209,17 @@ class Polynomial(Loss):
         x = np.add.outer(v, _NODES)
         rest = -np.expm1(-q * np.log1p(x / q)) / -np.expm1(-x)
         return (
-            q / self.p * (1 + v / q) ** -self.p
+            q / self.p * np.exp(-self.p * np.log1p(v / q))
             + np.logaddexp(0.0, np.negative(z))
             - np.exp(-v) * (rest @ _WEIGHTS)
         )
 
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """Pull -l'(z)."""
-        power: Any = np.logaddexp(0.0, z, out=out)
-        power = np.log1p(np.divide(power, self.p + 1, out=out), out=out)
-        return np.exp(np.multiply(power, -(self.p + 1), out=out), out=out)
+        q = self.p + 1
+        power = np.log1p(np.divide(np.logaddexp(0.0, z, out=out), q, out=out), out=out)
+        pull: FloatArray = np.exp(np.multiply(power, -q, out=out), out=out)
+        return pull
 
     def curvature(self, z: FloatArray) -> FloatArray:
         """Second derivative l''(z)."""
