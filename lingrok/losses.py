@@ -68,18 +68,15 @@ class Logistic(Loss):
     steepest = 0.25
 
     def value(self, z: FloatArray) -> FloatArray:
-        """Loss l(z)."""
         return np.logaddexp(0.0, -z)
 
     @_overflows
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Pull -l'(z)."""
         # numpy's exp is vectorised, which makes this three times as fast as scipy's expit
         pull: FloatArray = np.reciprocal(np.add(np.exp(z, out=out), 1.0, out=out), out=out)
         return pull
 
     def curvature(self, z: FloatArray) -> FloatArray:
-        """Second derivative l''(z)."""
         return self.slope_and_curvature(np.abs(z))[1]  # even, and 1 - pull is exact there
 
     def slope_and_curvature(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -97,18 +94,15 @@ class Exponential(Loss):
 
     @_overflows
     def value(self, z: FloatArray) -> FloatArray:
-        """Loss l(z)."""
         return np.exp(-z)
 
     @_overflows
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Pull -l'(z)."""
         return np.exp(np.negative(z, out=out), out=out)
 
     curvature = value
 
     def slope_and_curvature(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both."""
         pull = self.slope(z)
         return pull, pull.copy()
 
@@ -122,15 +116,12 @@ class Hinge(Loss):
     steepest = 0.0
 
     def value(self, z: FloatArray) -> FloatArray:
-        """Loss l(z)."""
         return np.maximum(np.subtract(1.0, z), 0.0)
 
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Pull -l'(z)."""
         return np.multiply(np.less(z, 1.0), 1.0, out=out)
 
     def curvature(self, z: FloatArray) -> FloatArray:
-        """Second derivative l''(z)."""
         return np.zeros(np.shape(z))
 
 
@@ -144,17 +135,14 @@ class SquaredHinge(Loss):
 
     @_overflows
     def value(self, z: FloatArray) -> FloatArray:
-        """Loss l(z)."""
         return np.maximum(np.subtract(1.0, z), 0.0) ** 2
 
     @_overflows
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Pull -l'(z)."""
         lack = np.maximum(np.subtract(1.0, z, out=out), 0.0, out=out)
         return np.multiply(lack, 2.0, out=out)
 
     def curvature(self, z: FloatArray) -> FloatArray:
-        """Second derivative l''(z)."""
         return np.where(np.less(z, 1.0), 2.0, 0.0)
 
 
@@ -167,16 +155,13 @@ class Squared(Loss):
 
     @_overflows
     def value(self, z: FloatArray) -> FloatArray:
-        """Loss l(z)."""
         return np.square(np.subtract(1.0, z))
 
     @_overflows
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Pull -l'(z)."""
         return np.multiply(np.subtract(1.0, z, out=out), 2.0, out=out)
 
     def curvature(self, z: FloatArray) -> FloatArray:
-        """Second derivative l''(z)."""
         return np.full(np.shape(z), 2.0)
 
 
@@ -202,7 +187,6 @@ class Polynomial(Loss):
         return -float(found.fun) * (1 + 1e-9)
 
     def value(self, z: FloatArray) -> FloatArray:
-        """Loss l(z)."""
         # With v = softplus(u), du = dv (1 + 1 / (e^v - 1)): what is left of the logistic loss,
         # whose own pull is e^-v, is an integral over exp(-v) times a smooth function
         q, v = self.p + 1, np.logaddexp(0.0, z)
@@ -215,14 +199,12 @@ class Polynomial(Loss):
         )
 
     def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Pull -l'(z)."""
         q = self.p + 1
         power = np.log1p(np.divide(np.logaddexp(0.0, z, out=out), q, out=out), out=out)
         pull: FloatArray = np.exp(np.multiply(power, -q, out=out), out=out)
         return pull
 
     def curvature(self, z: FloatArray) -> FloatArray:
-        """Second derivative l''(z)."""
         q = self.p + 1
         return np.exp(-(q + 1) * np.log1p(np.logaddexp(0.0, z) / q)) * expit(z)
 

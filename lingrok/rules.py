@@ -8,7 +8,8 @@ Steps count from 1. A rate lr is a number, or a function of the step.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,23 @@ from ._checks import FloatArray
 
 State = tuple[FloatArray, ...]
 Rate = float | Callable[[int], float]
+
+
+def _pair_of_shares(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"{name} must be a pair of numbers, got {value!r}")
+    return _checks.share(name, value[0]), _checks.share(name, value[1])
+
+
+# What settings of rules may be, by their names
+_RANGES: dict[str, Callable[[str, Any], Any]] = {
+    "lr": _checks.positive,
+    "momentum": _checks.share,
+    "decay": _checks.share,
+    "betas": _pair_of_shares,
+    "epsilon": _checks.at_least_zero,
+    "weight_decay": _checks.at_least_zero,
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +55,17 @@ class Rule(ABC):
     lr: Rate
 
     def __post_init__(self) -> None:
-        if not callable(self.lr):
-            object.__setattr__(self, "lr", _checks.positive("lr", self.lr))
+        for setting in fields(self):
+            name, value = setting.name, getattr(self, setting.name)
+            left = value is None and setting.default is None  # to the rule
+            if not left and not (name == "lr" and callable(value)):
+                object.__setattr__(self, name, _RANGES[name](name, value))
 
-    def start(self, theta: FloatArray, d: int) -> State:  # noqa: ARG002
+    def start(self, theta: FloatArray, d: int) -> State:
         """State before step 1; theta has `d` weights, and then perhaps a bias."""
         return (theta,)
 
-    def point(self, t: int, state: State) -> FloatArray:  # noqa: ARG002
+    def point(self, t: int, state: State) -> FloatArray:
         """Where the gradient of step t is taken."""
         return state[0]
 
@@ -61,7 +82,7 @@ class Rule(ABC):
         """
         return None
 
-    def resumed(self, theta: FloatArray, displacement: FloatArray) -> State:  # noqa: ARG002
+    def resumed(self, theta: FloatArray, displacement: FloatArray) -> State:
         """State at theta after such a displacement, in a rule that can be leapt over."""
         return (theta,)
 
@@ -89,7 +110,6 @@ class GradientDescent(Rule):
         return None if callable(self.lr) else 0.0
 
     def step(self, t: int, state: State, gradient: FloatArray) -> State:
-        """State after step t."""
         return (state[0] - self.rate(t) * gradient,)
 
 
@@ -105,16 +125,12 @@ class HeavyBall(Rule):
 
     momentum: float
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _set_share(self, "momentum", self.momentum)
-
     @property
     def inertia(self) -> float | None:
         """The momentum, unless the rate changes."""
         return None if callable(self.lr) else self.momentum
 
-    def start(self, theta: FloatArray, d: int) -> State:  # noqa: ARG002
+    def start(self, theta: FloatArray, d: int) -> State:
         """Theta, at rest."""
         return theta, np.zeros_like(theta)
 
@@ -140,12 +156,7 @@ class Nesterov(Rule):
 
     momentum: float | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.momentum is not None:
-            _set_share(self, "momentum", self.momentum)
-
-    def start(self, theta: FloatArray, d: int) -> State:  # noqa: ARG002
+    def start(self, theta: FloatArray, d: int) -> State:
         """Theta, and theta one step before."""
         return theta, theta
 
@@ -165,17 +176,15 @@ class NormalisedGradient(Rule):
     """theta <- theta - lr * gradient / ||gradient||; stays where the gradient is 0."""
 
     def step(self, t: int, state: State, gradient: FloatArray) -> State:
-        """State after step t."""
         length = float(np.sqrt(gradient.dot(gradient))) or 1.0
         return (state[0] - (self.rate(t) / length) * gradient,)
 
 
 @dataclass(frozen=True)
 class SignDescent(Rule):
-    """theta <- theta - lr * sign(gradient)."""
+    """theta <- theta - lr * sign(gradient), in each coordinate."""
 
     def step(self, t: int, state: State, gradient: FloatArray) -> State:
-        """State after step t."""
         return (state[0] - self.rate(t) * np.sign(gradient),)
 
 
@@ -195,12 +204,7 @@ class RMSprop(Rule):
     decay: float = 0.99
     epsilon: float = 1e-8
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _set_share(self, "decay", self.decay)
-        object.__setattr__(self, "epsilon", _checks.at_least_zero("epsilon", self.epsilon))
-
-    def start(self, theta: FloatArray, d: int) -> State:  # noqa: ARG002
+    def start(self, theta: FloatArray, d: int) -> State:
         """Theta and v = 0."""
         return theta, np.zeros_like(theta)
 
@@ -229,23 +233,12 @@ class Adam(Rule):
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
-            raise ValueError(f"betas must be a pair of numbers, got {self.betas!r}")
-        for beta in self.betas:
-            _checks.share("betas", beta)
-        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
-        for name in ("epsilon", "weight_decay"):
-            object.__setattr__(self, name, _checks.at_least_zero(name, getattr(self, name)))
-
     def start(self, theta: FloatArray, d: int) -> State:
         """Theta, both means at 0, and which entries decay."""
         rest = np.zeros_like(theta)
         return theta, rest, rest, np.where(np.arange(len(theta)) < d, self.weight_decay, 0.0)
 
     def step(self, t: int, state: State, gradient: FloatArray) -> State:
-        """State after step t."""
         theta, mean, square, decay = state
         rate, (first, second) = self.rate(t), self.betas
         mean = first * mean + (1 - first) * gradient
@@ -256,7 +249,3 @@ class Adam(Rule):
         length /= (1 - second**t) ** 0.5
         length += self.epsilon
         return theta - (rate / (1 - first**t)) * mean / length, mean, square, decay
-
-
-def _set_share(rule: Rule, name: str, value: float) -> None:
-    object.__setattr__(rule, name, _checks.share(name, value))

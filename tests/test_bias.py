@@ -14,6 +14,7 @@ from lingrok import (
     gradient_descent,
     pull_phases,
 )
+from lingrok.problem import Problem
 
 
 def along(data: Dataset, lengths, b) -> object:
@@ -26,7 +27,7 @@ def test_pulls_add_up_to_the_gradient():
     run = gradient_descent(data, 50, lr=0.5)
     pull = bias_pull(run, data, support=[0, 5, 59])
     for i, (w, b) in enumerate(zip(run.w, run.b, strict=True)):
-        step = objective(data).step(np.append(w, b))[-1]
+        step = -Problem(data).gradient(np.append(w, b))[-1]
         assert pull.support[i] + pull.population[i] == pytest.approx(step, abs=1e-15)
     z = data.y[:, None] * (data.X @ run.w.T + run.b)
     size = expit(-z)

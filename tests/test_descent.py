@@ -30,7 +30,7 @@ def path(request, monkeypatch):
     """Both ways through the data: signed rows in memory, and chunks of 64 rows."""
     if request.param == "chunked":
         monkeypatch.setattr("lingrok.problem._SMALL", 0)
-        monkeypatch.setattr("lingrok.problem._CHUNK", 1)
+        monkeypatch.setattr("lingrok._sums._CHUNK", 1)
     return request.param
 
 

@@ -284,7 +284,9 @@ def test_refuses_a_loss_with_kinks(loss):
 
 
 @pytest.mark.parametrize(
-    "rule", [Adam(1e-2), Nesterov(1e-2), GradientDescent(lambda t: 1 / t)], ids=repr
+    "rule",
+    [Adam(1e-2), Nesterov(1e-2), GradientDescent(lambda t: 1 / t)],
+    ids=["Adam", "Nesterov", "a rate that changes"],
 )
 def test_refuses_a_rule_that_cannot_be_leapt_over(rule):
     with pytest.raises(ValueError, match=r"rule must be .*HeavyBall .*gradient_desc"):

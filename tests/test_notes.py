@@ -103,7 +103,7 @@ def test_columns_of_a_shown_table_are_glued_by_row(glued, capsys):
     note.table(table, {"c": "{} c"}, rows=("X", "Y"))
     assert (note["X c"], note["Y c"]) == ("3", "4")
     assert not capsys.readouterr().out
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="argument 2 is longer"):
         note.table(table, {"c": "{}"}, rows=("X",))
 
 

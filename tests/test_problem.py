@@ -37,7 +37,7 @@ def path(request, monkeypatch):
     """Both ways through the data: signed rows in memory, and chunks of 64 rows."""
     if request.param == "chunked":
         monkeypatch.setattr("lingrok.problem._SMALL", 0)
-        monkeypatch.setattr("lingrok.problem._CHUNK", 1)
+        monkeypatch.setattr("lingrok._sums._CHUNK", 1)
         monkeypatch.setattr("lingrok._threads._NEGLIGIBLE", -1.0)
     return request.param
 
@@ -155,7 +155,7 @@ def test_a_rough_hessian_is_good_to_a_tenth_with_hundreds_of_points_a_dimension(
 def test_chunks_change_nothing(monkeypatch, bias):
     data, theta = blobs(500, 3), np.random.default_rng(3).standard_normal(3 + bias)
     whole = Problem(data, bias=bias).gradient(theta)
-    monkeypatch.setattr("lingrok.problem._CHUNK", 3 * 70)  # 7 chunks of 70 rows and one of 10
+    monkeypatch.setattr("lingrok._sums._CHUNK", 3 * 70)  # 7 chunks of 70 rows and one of 10
     few = Problem(data, bias=bias)
     assert [len(rows) for rows in few.sums.parts] == [70] * 7 + [10]
     np.testing.assert_allclose(few.gradient(theta), whole, rtol=1e-13)
@@ -165,7 +165,7 @@ def test_chunks_change_nothing(monkeypatch, bias):
 
 def test_the_number_of_threads_changes_no_digit(monkeypatch):
     monkeypatch.setattr("lingrok.problem._SMALL", 0)
-    monkeypatch.setattr("lingrok.problem._CHUNK", 3 * 70)
+    monkeypatch.setattr("lingrok._sums._CHUNK", 3 * 70)
     data, theta = blobs(20_000, 3), np.array([0.3, -0.2, 0.1, 0.05])
     found = []
     for threads in (1, 3):
@@ -178,7 +178,7 @@ def test_the_number_of_threads_changes_no_digit(monkeypatch):
 def test_large_data_are_not_copied(monkeypatch):
     data = blobs(20_000, 50)
     monkeypatch.setattr("lingrok.problem._SMALL", 0)
-    monkeypatch.setattr("lingrok.problem._CHUNK", data.X.size // 256)
+    monkeypatch.setattr("lingrok._sums._CHUNK", data.X.size // 256)
     tracemalloc.start()
     try:
         it = Problem(data)

@@ -43,6 +43,8 @@ ALSO_JUDGED_BY = {
     "_checks": ["data", "descent", "measures"],
     "_format": ["measures"],
     "_origin": ["provenance"],
+    "_sums": ["problem"],
+    "_threads": ["problem"],
     "chunked": ["sweep"],
     "collocation": ["fastforward"],
     "margin": ["theory"],
