@@ -162,17 +162,19 @@ def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: 
         left = moved * min(1.0, ratio)
         if left <= 0.1 * share:
             growth = _growth(motion, system, ahead, half)
-            return Leap(interval, c, _tail(c, half) + left, growth)
+            return Leap(interval, c, _tail(c, half, bool(motion.inertia)) + left, growth)
         if not ratio <= 2:
             break
         previous = moved
     return Leap(interval, c, np.inf)
 
 
-def _tail(c: FloatArray, half: float) -> float:
+def _tail(c: FloatArray, half: float, ringing: bool) -> float:
     """Bound the first integral that the polynomial leaves out, from its last coefficients."""
     size = np.linalg.norm(c[-4:], axis=1)
-    decay = np.clip((size[-2:].max() / max(size.max(), 1e-300)) ** 0.5, 0.1, 1.0)
+    # By the even and the odd ones apart, where modes that swing may still ring on
+    before = size[:-2] if ringing else size.max()
+    decay = np.clip((size[-2:] / np.maximum(before, 1e-300)).max() ** 0.5, 0.1, 1.0)
     # One of them may be small by chance: each says what the next one would be
     last = (size * decay ** np.arange(len(size) - 1, -1, -1)).max()
     return float(SAFETY * 2 * half * decay * last / (2 * len(c) - 1))

@@ -1,0 +1,135 @@
+"""Update rules against PyTorch's, step by step, for 1,000 steps.
+
+    python tests/test_peers.py      writes peers.json again (pip install 'lingrok[peers]')
+
+PyTorch is large, so what it finds is kept in peers.json, and no other test or page needs it. Where
+it is installed, the file is compared with it as well. It has no schedule for Nesterov's momentum
+(test_rules has one by a closed form), and no normalised descent; its momentum buffer starts with
+the first gradient, which is ours from rest.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lingrok import Dataset, gradient_descent
+from lingrok.rules import (
+    Adam,
+    GradientDescent,
+    HeavyBall,
+    Nesterov,
+    RMSprop,
+)
+
+PEERS = Path(__file__).with_name("peers.json")
+STEPS = [1, 2, 3, 10, 30, 100, 300, 1000]
+# Our rule, and the optimiser with its options, per parameter group, that should be the same
+TABLE = {
+    "plain": (GradientDescent(0.1), "SGD", {"lr": 0.1}),
+    "heavy ball": (HeavyBall(0.1, 0.9), "SGD", {"lr": 0.1, "momentum": 0.9}),
+    "Nesterov": (
+        Nesterov(0.1, momentum=0.9), "SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+    ),
+    "RMSprop": (RMSprop(0.01), "RMSprop", {"lr": 0.01}),
+    "RMSprop, other settings": (
+        RMSprop(0.01, decay=0.9, epsilon=1e-3), "RMSprop", {"lr": 0.01, "alpha": 0.9, "eps": 1e-3},
+    ),
+    "Adam": (Adam(0.01), "Adam", {"lr": 0.01}),
+    "Adam, other settings": (
+        Adam(0.01, betas=(0.5, 0.8), epsilon=1e-3), "Adam",
+        {"lr": 0.01, "betas": (0.5, 0.8), "eps": 1e-3},
+    ),
+    "AdamW": (Adam(0.01, weight_decay=0.3), "AdamW", {"lr": 0.01, "weight_decay": 0.3}),
+}  # fmt: skip
+L2 = {"no penalty": 0.0, "penalty": 0.2}
+CASES = [f"{name}, {penalty}" for name in TABLE for penalty in L2]
+
+
+def points():
+    """Classes that overlap, off the origin; whole numbers, the same everywhere."""
+    rng = np.random.default_rng(0)
+    X = np.round(20 * rng.standard_normal((24, 3))) / 16 + 0.25
+    return Dataset(X, np.where(rng.random(24) < 0.3, 1.0, -1.0))
+
+
+def by_torch(name, l2):
+    """Thetas of an optimiser at STEPS, with the loss differentiated automatically."""
+    import torch  # noqa: PLC0415 - large
+
+    data, (_, optimiser, options) = points(), TABLE[name]
+    X, y = torch.tensor(data.X), torch.tensor(data.y)
+    w = torch.zeros(data.d, dtype=torch.float64, requires_grad=True)
+    b = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    groups = [{"params": [w]}, {"params": [b], "weight_decay": 0.0}]
+    optimiser = getattr(torch.optim, optimiser)(groups, **options)
+    found = []
+    for step in range(1, STEPS[-1] + 1):
+        optimiser.zero_grad()
+        loss = torch.nn.functional.softplus(-y * (X @ w + b)).mean() + l2 / 2 * (w**2).sum()
+        loss.backward()
+        optimiser.step()
+        if step in STEPS:
+            found.append([*w.tolist(), b.item()])
+    return found
+
+
+def ours(name, l2):
+    rule = TABLE[name][0]
+    run = gradient_descent(points(), STEPS[-1], rule=rule, l2=l2, checkpoints=range(1, 1001))
+    thetas = np.c_[run.w, run.b]
+    if isinstance(rule, Nesterov):
+        # PyTorch keeps the point ahead, at which it takes its gradients: theta + mu * (its move)
+        before = np.concatenate([np.zeros((1, 4)), thetas[:-1]])
+        thetas = thetas + rule.momentum * (thetas - before)
+    return thetas[np.array(STEPS) - 1]
+
+
+@pytest.fixture(scope="module")
+def peers():
+    return json.loads(PEERS.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("penalty", L2)
+@pytest.mark.parametrize("name", TABLE)
+def test_walks_as_pytorch_does(name, penalty, peers):
+    assert [*peers["thetas"]] == CASES
+    assert peers["steps"] == STEPS
+    theirs = np.array(peers["thetas"][f"{name}, {penalty}"])
+    error = np.linalg.norm(ours(name, L2[penalty]) - theirs, axis=1)
+    assert (error / np.linalg.norm(theirs, axis=1)).max() < 1e-12
+
+
+def test_epsilon_stands_outside_of_the_root(peers):
+    theirs = np.array(peers["thetas"]["RMSprop, other settings, no penalty"])
+    data, theta, square = points(), np.zeros(4), 0
+    rows = np.c_[data.X, np.ones(data.n)]
+    for _ in range(3):
+        gradient = -(data.y / (1 + np.exp(data.y * (rows @ theta)))) @ rows / data.n
+        square = 0.9 * square + 0.1 * gradient**2
+        theta = theta - 0.01 * gradient / (square + 1e-3**2) ** 0.5
+    assert np.abs(theta - theirs[2]).max() > 1e-6 * np.abs(theta).max()
+
+
+def test_the_file_is_what_pytorch_says(peers):
+    pytest.importorskip("torch", reason="the extra lingrok[peers] is not installed")
+    for name in TABLE:
+        for penalty, l2 in L2.items():
+            np.testing.assert_allclose(
+                by_torch(name, l2), peers["thetas"][f"{name}, {penalty}"], rtol=1e-12
+            )
+
+
+def main():
+    import torch  # noqa: PLC0415 - large
+
+    thetas = {
+        f"{name}, {penalty}": by_torch(name, l2) for name in TABLE for penalty, l2 in L2.items()
+    }
+    content = {"torch": torch.__version__.split("+")[0], "steps": STEPS, "thetas": thetas}
+    PEERS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
