@@ -8,15 +8,15 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "data": ("Dataset", "sample_concentrated", "sample_standard"),
+    "data": ("Dataset", "flip_labels", "rotated", "sample_concentrated", "sample_standard"),
     "descent": ("DivergenceError", "Trajectory", "gradient_descent"),
     "fastforward": ("FastForwardError", "fast_forward"),
     "measures": (
         "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "phases",
     ),
     "attack": ("adversarial_accuracy", "pgd", "worst_case"),
-    "minimum": ("Minimum", "minimiser"),
-    "margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),
+    "theory.margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),
+    "theory.minimum": ("Minimum", "minimiser"),
     "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
     "theory.theorems": (
         "ResidualLimit", "bias_curve", "bias_limit", "grokking_bounds", "residual_limit",

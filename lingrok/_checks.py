@@ -41,6 +41,13 @@ def share(name: str, value: float) -> float:
     return number
 
 
+def alpha(value: float) -> float:
+    """Return the outer edge of a shell that starts at gamma/2, in units of gamma."""
+    if not (number := positive("alpha", value)) > 0.5:
+        raise ValueError(f"alpha must be above 1/2 (the shell starts at gamma/2), got {value!r}")
+    return number
+
+
 def count(name: str, value: float, least: int = 0, most: int = 2**62) -> int:
     """Return `value` as an int if it is whole and within bounds; 1e7 counts as whole."""
     number = _real(name, value)
@@ -61,7 +68,10 @@ def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
 def finite(name: str, value: npt.ArrayLike, ndim: int) -> FloatArray:
     """Return `value` as a float64 array if it has `ndim` axes and holds only finite numbers."""
     try:
-        array = np.asarray(value, dtype=np.float64)
+        given = np.asarray(value)
+        if given.dtype.kind in "SUc":  # which NumPy would turn into floats somehow
+            raise TypeError
+        array = given.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be an array of numbers, got {value!r}") from None
     if array.ndim != ndim:
@@ -88,6 +98,8 @@ def increasing(name: str, values: FloatArray) -> None:
 
 def _real(name: str, value: Any) -> float:
     try:
+        if isinstance(value, str | bytes | bool | np.bool_) or np.iscomplexobj(value):
+            raise TypeError
         return float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a number, got {value!r}") from None

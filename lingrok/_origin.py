@@ -1,12 +1,14 @@
 """Where results come from: calls that are remembered with what they return."""
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import numpy as np
-import pandas as pd
+
+from . import _format
 
 _UNSAID = ("jobs", "progress", "state")  # how a result was come by, not which
 _SHORT = 4  # entries of a list that is written out
@@ -30,10 +32,9 @@ def traced(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(function)
     def remembering(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        result = function(*args, **kwargs)
-        given = dict(kwargs)
-        files = [file for origin in origins((args, given)) for file in origin.files]
-        origin = Origin(call(function.__name__, args, given), tuple(dict.fromkeys(files)))
+        files = [file for origin in origins((args, kwargs)) for file in origin.files]
+        said = call(function.__name__, args, kwargs)  # before a Generator moves on
+        origin, result = Origin(said, tuple(dict.fromkeys(files))), function(*args, **kwargs)
         for one in result if isinstance(result, tuple) else (result,):
             remember(one, origin)
         for i, run in enumerate(getattr(result, "runs", ())):
@@ -45,10 +46,10 @@ def traced(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def remember(value: object, origin: Origin) -> None:
     """Attach an origin to a dataclass or a table."""
-    if isinstance(value, pd.DataFrame):
-        value.attrs["origin"] = origin
-    elif is_dataclass(value):
+    if is_dataclass(value):
         object.__setattr__(value, "_origin", origin)  # also where it is frozen
+    elif hasattr(value, "attrs"):  # a pandas table
+        value.attrs["origin"] = origin
 
 
 def origins(value: object) -> list[Origin]:
@@ -69,9 +70,10 @@ def _found(value: object) -> Iterator[Origin]:
 
 def own(value: object) -> Origin | None:
     """Origin of an object itself, if it has one."""
-    found = value.attrs.get("origin") if isinstance(value, pd.DataFrame) else (
-        getattr(value, "_origin", None)
-    )  # fmt: skip
+    table = getattr(value, "attrs", None)
+    found = table.get("origin") if isinstance(table, dict) else getattr(value, "_origin", None)
+    if found is None and isinstance(name := getattr(value, "fingerprint", None), str):
+        found = Origin(f"{value} of checksum {name[:8]}")  # points that somebody made by hand
     return found if isinstance(found, Origin) else None
 
 
@@ -90,20 +92,26 @@ def _said(value: object) -> str:
     if mine := own(value):
         said = mine.call
     elif isinstance(value, np.random.Generator):
-        seed = value.bit_generator.seed_seq
-        if isinstance(seed, np.random.SeedSequence):
-            said = f"default_rng(SeedSequence({seed.entropy}, spawn_key={seed.spawn_key}))"
+        said = _generator(value.bit_generator)
     elif isinstance(value, range):
         said = f"range({value.start}, {value.stop})" if value.start else f"range({value.stop})"
     elif isinstance(value, bool | str | None):
         said = repr(value)
     elif isinstance(value, int | float | np.integer | np.floating):
-        said = _power(float(value))
+        short = f"{float(value):g}"
+        said = _format.plain(short if float(short) == value else str(value))
     elif isinstance(value, list | tuple) and len(value) <= _SHORT:
         inner = [_said(one) for one in value]
         said = f"[{', '.join(inner)}]" if "…" not in inner else said
     return said
 
 
-def _power(value: float) -> str:
-    return f"{value:g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+def _generator(bits: np.random.BitGenerator) -> str:
+    """Seed of a generator, and where it is by now if it has drawn."""
+    seed = bits.seed_seq
+    if not isinstance(seed, np.random.SeedSequence):
+        return f"a generator at {zlib.crc32(repr(bits.state).encode()):08x}"
+    said = f"default_rng(SeedSequence({seed.entropy}, spawn_key={seed.spawn_key}))"
+    if repr(type(bits)(seed).state) != repr(bits.state):
+        said += f" at {zlib.crc32(repr(bits.state).encode()):08x}"
+    return said

@@ -6,7 +6,7 @@ import os
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import numpy.typing as npt
 from .data import Dataset
 
 _SECONDS = 0.2  # between two writes at least: many short intervals would cost more than they save
-_ROWS = 64  # of the data that go into a fingerprint
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -39,14 +38,9 @@ def write(path: Path, content: bytes) -> None:
 
 
 def fingerprint(data: Dataset | None = None, **settings: object) -> str:
-    """Digest of a run's settings, and of the shape and a sample of the rows of its data."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=_digest).encode())
-    if data is not None:
-        rows = np.linspace(0, data.n - 1, min(data.n, _ROWS)).astype(np.int64)
-        digest.update(repr((data.X.shape, data.gamma)).encode())
-        for part in (data.X[rows], data.y[rows]):
-            digest.update(np.asarray(part).tobytes())  # rows may come from elsewhere
-    return digest.hexdigest()
+    """Digest of a run's settings and its data."""
+    said = json.dumps([data and data.fingerprint, settings], sort_keys=True, default=_digest)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 class State:
@@ -56,12 +50,13 @@ class State:
     ----------
     path : str or Path, optional
         An npz file without pickles.
-    run : str
-        Fingerprint; the state of another run is refused.
+    run : function
+        Gives the run's fingerprint, where it is needed; the state of another run is refused.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, run: str) -> None:
-        self.path, self.run = None if path is None else Path(path), run
+    def __init__(self, path: str | os.PathLike[str] | None, run: Callable[[], str]) -> None:
+        self.path = None if path is None else Path(path)
+        self.run = "" if path is None else run()
         self._written = -np.inf
 
     def read(self) -> Arrays | None:

@@ -204,7 +204,7 @@ class _AttackSpec:
     ) -> None:  # fmt: skip
         _checks.one_of("preserve_label", preserve_label, (True, False))
         _checks.one_of("norm", norm, (np.inf, 2))
-        need(data, *(("gamma", "w_true") if preserve_label else ()))
+        known = need(data, *["gamma", "w_true"] * preserve_label)
         self.data, self.preserve_label, self.norm = data, preserve_label, norm
         self.epsilon = _checks.at_least_zero("epsilon", epsilon)
         self.clip = None if clip is None else _checks.finite("clip", clip, 1)
@@ -216,8 +216,8 @@ class _AttackSpec:
         self.w_true, self.level = np.zeros(data.d), -np.inf
         if preserve_label:
             # No sum feels smaller entries, and prices are divided by them
-            self.w_true = np.where(np.abs(data.w_true) > _EPS**2, data.w_true, 0)
-            self.level = data.gamma / 2
+            self.w_true = np.where(np.abs(known.w_true) > _EPS**2, known.w_true, 0)
+            self.level = known.gamma / 2
         # A sum of d terms of up to max |x|, and of sqrt(d) max |x| in all, rounds so. At d = 1024
         # planted points come out 1e-13 beside the margin; this bound is 4e-11.
         self.rounding = _EPS * data.d**1.5 * float(max(data.X.max(), -data.X.min()))

@@ -9,9 +9,10 @@ import dask.array as da
 import numpy as np
 
 from ._checks import FloatArray
+from ._sums import Sums
 from .data import Dataset
 from .losses import Loss
-from .problem import Sums, sums_of
+from .problem import sums_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ theta <- theta - lr * gradient. Time is counted in steps everywhere, the first o
 import os
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NoReturn
 
 import numpy as np
@@ -153,7 +153,7 @@ def gradient_descent(
     batches = None if batch is None else Batches(data, batch, replace, seed)
     steps, recorded = plan(steps, checkpoints)
     drawn = {} if batch is None else {"batch": batch, "replace": replace, "seed": seed}
-    file = State(state, identity(problem, rule, "exact", steps, recorded, **drawn))
+    file = State(state, partial(identity, problem, rule, "exact", steps, recorded, **drawn))
     thetas = np.empty((len(recorded), problem.size))
     now, at, done = rule.start(np.zeros(problem.size), data.d), 0, 0
     if kept := file.read():

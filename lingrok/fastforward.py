@@ -17,6 +17,7 @@ top.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -223,7 +224,7 @@ def fast_forward(
         raise ValueError(f"rtol must be from 1e-12 to 1e-2, got {rtol!r}")
     motion = Motion(problem, rule)
     course = _Course(motion, recorded)
-    file = State(state, identity(problem, rule, "fast", steps, recorded, rtol=rtol))
+    file = State(state, partial(identity, problem, rule, "fast", steps, recorded, rtol=rtol))
     kept = file.read()
     bar = tqdm(total=float(np.log10(steps)), unit="decade", disable=not progress)
     with bar, one_blas_thread():

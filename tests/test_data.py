@@ -9,7 +9,7 @@ from scipy.interpolate import BSpline
 from scipy.stats import ks_2samp, kstest
 
 from lingrok import Dataset, sample_concentrated, sample_standard
-from lingrok.data import _SumDensity
+from lingrok.cube import SumDensity
 
 DIMENSIONS = (1, 2, 3, 64, 1024)
 ROUNDING = 1e-13  # of projections: a sum of d numbers up to 5, divided by sqrt(d)
@@ -158,29 +158,29 @@ def test_density_of_a_sum_is_normalised_with_variance_k_over_12(k):
     edges = np.linspace(-reach, reach, 2 * 1024 + 1)
     middle, weight = np.polynomial.legendre.leggauss(4)
     x = ((edges[1:] + edges[:-1])[:, None] + np.diff(edges)[:, None] * middle) / 2
-    mass = _SumDensity(k)(x) * weight * np.diff(edges)[:, None] / 2
+    mass = SumDensity(k)(x) * weight * np.diff(edges)[:, None] / 2
     assert mass.sum() == pytest.approx(1, abs=1e-10)
     assert (mass * x**2).sum() == pytest.approx(k / 12, rel=1e-9)
 
 
 def test_density_of_a_sum_against_closed_forms():
     x = np.linspace(-2, 2, 401)
-    np.testing.assert_allclose(_SumDensity(2)(x), np.maximum(1 - np.abs(x), 0), atol=1e-14)
+    np.testing.assert_allclose(SumDensity(2)(x), np.maximum(1 - np.abs(x), 0), atol=1e-14)
     a = np.abs(x)
     quadratic = np.where(a < 0.5, 0.75 - a**2, np.maximum(1.5 - a, 0) ** 2 / 2)
-    np.testing.assert_allclose(_SumDensity(3)(x), quadratic, atol=1e-14)
+    np.testing.assert_allclose(SumDensity(3)(x), quadratic, atol=1e-14)
     inside = np.array([-0.5, -0.2, 0.0, 0.3, 0.5])  # both faces belong to the cube
-    np.testing.assert_allclose(_SumDensity(1)(inside), 1)
-    np.testing.assert_array_equal(_SumDensity(1)(np.array([-0.51, 0.51, 3.0])), 0)
+    np.testing.assert_allclose(SumDensity(1)(inside), 1)
+    np.testing.assert_array_equal(SumDensity(1)(np.array([-0.51, 0.51, 3.0])), 0)
 
 
 @pytest.mark.parametrize("k", [17, 20, 24])
 def test_density_by_its_fourier_series_agrees_with_the_spline(k):
     spline = BSpline.basis_element(np.arange(k + 1) - k / 2, extrapolate=False)
     x = np.linspace(-k / 2, 0, 500)
-    np.testing.assert_allclose(_SumDensity(k)(x), spline(x), atol=1e-11)
-    np.testing.assert_allclose(_SumDensity(k)(-x), spline(x), atol=1e-11)
-    np.testing.assert_array_equal(_SumDensity(k)(np.array([-k / 2 - 0.1, k / 2 + 0.1])), 0)
+    np.testing.assert_allclose(SumDensity(k)(x), spline(x), atol=1e-11)
+    np.testing.assert_allclose(SumDensity(k)(-x), spline(x), atol=1e-11)
+    np.testing.assert_array_equal(SumDensity(k)(np.array([-k / 2 - 0.1, k / 2 + 0.1])), 0)
 
 
 @pytest.mark.parametrize("k", [100, 512])
@@ -189,7 +189,7 @@ def test_density_of_many_uniforms_is_gaussian_to_the_next_order(k):
     z2 = x**2 * 12 / k
     gaussian = np.exp(-z2 / 2) * np.sqrt(6 / (np.pi * k))
     edgeworth = gaussian * (1 - (z2**2 - 6 * z2 + 3) / (20 * k))
-    np.testing.assert_allclose(_SumDensity(k)(x), edgeworth, rtol=0, atol=0.5 / k**2 * gaussian[0])
+    np.testing.assert_allclose(SumDensity(k)(x), edgeworth, rtol=0, atol=0.5 / k**2 * gaussian[0])
 
 
 @pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
@@ -210,7 +210,7 @@ def test_the_seed_alone_decides(sample, d):
 
 @pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
 def test_points_do_not_depend_on_how_many_rows_a_chunk_holds_in_distribution(sample, monkeypatch):
-    monkeypatch.setattr("lingrok.data._ROWS_AT_ONCE", 64)
+    monkeypatch.setattr("lingrok.cube._AT_ONCE", 64)
     data = sample(500, 500, d=3, gamma=1.0, seed=4)
     assert np.unique(data.X[:, 0]).size == 1000  # no row left out, none twice
     assert np.abs(data.X).max() <= 5

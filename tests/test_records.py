@@ -28,8 +28,8 @@ from lingrok import (
     records,
     sample_standard,
 )
-from lingrok.__main__ import main
 from lingrok.attack import adversarial_accuracy
+from lingrok.runs.command import main
 from lingrok.runs.recipes import RECIPES, Experiment
 
 TINY = {
@@ -219,7 +219,7 @@ def test_every_record_of_this_book_is_as_its_manifest_says():
 KILL = """
 import json, os, pathlib, random, signal, sys, time
 from dataclasses import replace
-from lingrok.__main__ import main
+from lingrok.runs.command import main
 from lingrok.runs.recipes import RECIPES
 import test_records
 
@@ -528,7 +528,7 @@ def test_a_file_system_that_takes_no_more(tmp_path):
     # The limit on a file's size stands in for the disk's end: what fits of a write is written
     code = f"""
 import resource, sys
-from lingrok.__main__ import main
+from lingrok.runs.command import main
 resource.setrlimit(resource.RLIMIT_FSIZE, ({2048}, {2048}))
 sys.exit(main(["record", "d64-unplanted", "--directory", {str(tmp_path)!r}]))
 """

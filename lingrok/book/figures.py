@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from .._checks import FloatArray
-from ..data import Dataset
+from ..data import Dataset, need
 from ..descent import Trajectory
 from ..measures import Phases
 from ..runs.ensemble import Ensemble
@@ -28,7 +28,7 @@ def distributions(train: Dataset, shell: Dataset) -> Figure:
     for axis, data, title in zip(
         axes, (train, shell), ("training and standard test", "concentrated test"), strict=True
     ):
-        planted = np.isclose(data.y * (data.X @ data.w_true), data.gamma / 2)
+        gamma, _, planted = need(data, "gamma", "planted")
         for label, colour, marker in ((1, BLUE, "o"), (-1, RED, "^")):
             one = np.flatnonzero(data.y == label)
             one = one[np.argsort(planted[one], kind="stable")]  # those on top
@@ -39,7 +39,7 @@ def distributions(train: Dataset, shell: Dataset) -> Figure:
             )  # fmt: skip
         axis.plot(x, -x, color="black", lw=1.2, label="true separator")
         for side in (-1, 1):
-            axis.plot(x, -x + side * data.gamma / np.sqrt(2), color="black", lw=0.8, ls=":")
+            axis.plot(x, -x + side * gamma / np.sqrt(2), color="black", lw=0.8, ls=":")
         axis.set(xlim=(-5.3, 5.3), ylim=(-5.3, 5.3), aspect="equal", title=title, xlabel="$x_1$")
     axes[0].set_ylabel("$x_2$")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .._checks import FloatArray
-from ..data import HALF_WIDTH
+from ..cube import HALF_WIDTH
 from .figure import drawn, subplots
 from .style import DARK, DASHED, GREEN, RED, log_time, shell_band
 

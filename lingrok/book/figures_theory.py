@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from .._checks import FloatArray
-from ..data import Dataset
+from ..data import Dataset, need
 from ..descent import Trajectory
 from ..measures import Phases
 from ..runs.ensemble import Ensemble
@@ -77,12 +77,13 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
     enlarged, upwards.
     """
     figure, axes = frame(2, width=6.6, left=0.11)
+    gamma, w_true, _ = need(train, "gamma", "w_true")
     w, b, along = run.w[i], run.b[i], np.array([-1.0, 1.0]) / np.sqrt(2)
     ends = np.array([-7.2, 7.2])
-    line = -(b + ends * (w @ along)) / (w @ train.w_true)
-    outer = 10 * train.gamma
+    line = -(b + ends * (w @ along)) / (w @ w_true)
+    outer = 10 * gamma
     for axis, reach, data in ((axes[0], 11 * outer, train), (axes[1], 1.2 * outer, shell)):
-        x, u = data.X @ along, data.X @ train.w_true
+        x, u = data.X @ along, data.X @ w_true
         right = data.y * (data.X @ w + b) > 0
         for of, marker, colour, size in ((right, "o", "#999999", 6), (~right, "x", RED, 14)):
             axis.scatter(x[of], u[of], marker=marker, c=colour, s=size, linewidths=0.9)

@@ -14,7 +14,7 @@ from .. import _checks
 from .._checks import FloatArray
 from .._origin import Origin, own, remember, traced
 from ..attack import adversarial_accuracy
-from ..data import Dataset, sample_concentrated, sample_standard
+from ..data import Dataset, need, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
 from ..measures import GrokkingTime, Phases, accuracy, crossing_time, grokking_time, phases
@@ -268,7 +268,7 @@ def accuracies_by_planting(run: Trajectory, data: Dataset) -> tuple[FloatArray, 
 
     Points are taken in stretches, which are views: a million of them are not copied.
     """
-    planted = _planted(data)
+    planted = need(data, "planted").planted
     edges = [0, *(np.flatnonzero(np.diff(planted)) + 1).tolist(), data.n]
     right = np.zeros((2, len(run.steps)))
     for start, stop in itertools.pairwise(edges):
@@ -277,10 +277,3 @@ def accuracies_by_planting(run: Trajectory, data: Dataset) -> tuple[FloatArray, 
         right[int(planted[start])] += np.rint(accuracy(run, part) * part.n)
     free = data.n - np.count_nonzero(planted)
     return right.sum(axis=0) / data.n, right[0] / free if free else np.full_like(right[0], np.nan)
-
-
-def _planted(data: Dataset) -> npt.NDArray[np.bool_]:
-    mask = getattr(data, "planted", None)  # until Dataset has it
-    if mask is None:
-        mask = data.y * (data.X @ data.w_true) <= (1 + 1e-6) * data.gamma / 2
-    return np.asarray(mask)

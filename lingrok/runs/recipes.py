@@ -203,7 +203,7 @@ class Experiment(Recipe):
 
     def _descend(self, work: Path | None, progress: bool) -> tuple[Trajectory, dict[str, Any]]:
         """Trajectory, and by name: its steps, accuracies on training points, peak memory so far."""
-        file = State(work and work / "run.npz", fingerprint(**asdict(self)))
+        file = State(work and work / "run.npz", partial(fingerprint, **asdict(self)))
         kept: dict[str, Any] | None = file.read()
         if kept is None:
             data = self.train()
@@ -245,7 +245,8 @@ class Experiment(Recipe):
             return right
 
         file = State(
-            work and work / f"{name}.npz", fingerprint(**asdict(self), test=name, w=run.w, b=run.b)
+            work and work / f"{name}.npz",
+            partial(fingerprint, **asdict(self), test=name, w=run.w, b=run.b),
         )
         kept: dict[str, Any] = file.read() or {"done": 0, "right": 0}
         done, right = int(kept["done"]), kept["right"]

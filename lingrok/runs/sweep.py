@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ..measures import crossing_time
+from ..theory.theorems import kappa
 from .ensemble import ensemble
 
 _TABLE = "CREATE TABLE sweep (setting TEXT PRIMARY KEY, result TEXT)"  # both as JSON
@@ -127,12 +128,13 @@ def measured_times(
     run, curve = runs.runs[0], runs.concentrated[0]
     result = {}
     for one in eps:
-        level = gamma / 2 * (1 + 2 * one * (2 * alpha - 1))
+        level = gamma / 2 * kappa(one, alpha)
         result[f"distance {one:g}"] = crossing_time(run.steps, run.distance, level)
         result[f"accuracy {one:g}"] = crossing_time(run.steps, 1 - curve, max(one, 0.5 / n_test))
         (defined,) = runs.times("concentrated", eps=one)
         result[f"train {one:g}"], result[f"test {one:g}"] = defined.t_train, defined.t_test
-    rho = run.w - 2 / gamma * np.log(run.steps)[:, None] * run.w_true
+    w_hat = 2 / gamma * np.asarray(run.w_true)
+    rho = run.w - np.outer(np.log(run.steps), w_hat)
     result["rho"] = float(np.linalg.norm(rho, axis=1).max())
     for decade in range(decades + 1):
         seen = 10**decade <= steps

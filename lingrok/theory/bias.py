@@ -12,8 +12,8 @@ from .._checks import FloatArray
 from .._origin import traced
 from ..data import Dataset, need
 from ..descent import Trajectory
-from ..margin import max_margin
 from ..measures import Phases, row_chunks, same_dimension
+from .margin import max_margin
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,8 @@ def bias_pull(
         For data of another dimension than the trajectory, indices out of range, and as
         `max_margin`.
     """
-    same_dimension(trajectory, need(data))
+    need(data)
+    same_dimension(trajectory, data)
     chosen = max_margin(data).support if support is None else _indices(support, data.n)
     member = np.zeros((2, data.n))
     member[0, chosen] = 1
@@ -118,7 +119,8 @@ def bias_equilibrium(
         For an unknown loss, points of one class only, indices out of range, and data of another
         dimension than the trajectory.
     """
-    same_dimension(trajectory, need(data))
+    need(data)
+    same_dimension(trajectory, data)
     _checks.one_of("loss", loss, ("logistic", "exponential"))
     chosen = np.arange(data.n) if points is None else _indices(points, data.n)
     X, y = data.X[chosen], data.y[chosen]

@@ -44,7 +44,8 @@ from scipy.special import expit
 from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
-from ..data import _sizes, _space
+from ..cube import Cube
+from ..data import class_sizes
 from ..descent import plan
 from .population import lateral_variance, projections
 
@@ -146,10 +147,11 @@ def mean_field(
     Four equations, solved in log time: about 0.1 s. Left out are lr times the curvature (a
     per cent or two in the first hundred steps) and terms like one over the planted points.
     """
-    sizes = _sizes(n_pos, n_neg)
+    sizes = class_sizes(n_pos, n_neg)
     sv_pos = _checks.count("sv_pos", sv_pos, 0, sizes[0])
     sv_neg = _checks.count("sv_neg", sv_neg, 0, sizes[1])
-    d, gamma = _space(d, gamma)
+    cube = Cube(d, gamma)
+    d, gamma = cube.d, cube.gamma
     lr = _checks.positive("lr", lr)
     for name, choice in (("bias", bias), ("crowding", crowding)):
         _checks.one_of(name, choice, (True, False))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 
 from .._checks import FloatArray
-from ..data import HALF_WIDTH, _sum_density
+from ..cube import HALF_WIDTH, sum_density
 
 _FARTHEST = 8 * HALF_WIDTH / np.sqrt(3)  # 8 standard deviations of a projection, in any dimension
 _FINEST = 64  # parts of gamma that the first panel is wide
@@ -13,7 +13,7 @@ _FINEST = 64  # parts of gamma that the first panel is wide
 def slice_area(u: FloatArray, d: int) -> FloatArray:
     """Density of the projection w_true·x of a point of the cube, shape of `u`."""
     scale = np.sqrt(d) / (2 * HALF_WIDTH)
-    return np.asarray(_sum_density(d)(u * scale) * scale)
+    return np.asarray(sum_density(d)(u * scale) * scale)
 
 
 def projections(d: int, gamma: float) -> tuple[FloatArray, FloatArray]:
@@ -41,6 +41,6 @@ def lateral_variance(u: FloatArray, d: int) -> FloatArray:
     low, high = np.maximum(-0.5, total - edge), np.minimum(0.5, total + edge)
     nodes, weight = leggauss(24)
     x = low + (high - low) * (nodes + 1) / 2
-    density = _sum_density(d - 1)(total - x) * weight
+    density = sum_density(d - 1)(total - x) * weight
     square = (density * x**2).sum(axis=1) / np.maximum(density.sum(axis=1), 1e-300)
     return np.asarray(np.maximum((d * square * (2 * HALF_WIDTH) ** 2 - u**2) / (d - 1), 0))

@@ -12,10 +12,11 @@ from scipy.stats import chi2
 
 from .. import _checks
 from .._checks import FloatArray
-from ..data import HALF_WIDTH
+from ..cube import HALF_WIDTH
 from ..measures import crossing_time
 from .meanfield import MeanField
 from .population import lateral_variance, slice_area
+from .theorems import kappa
 
 _NODES, _LENGTH_WEIGHT = leggauss(12)
 _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
@@ -87,7 +88,7 @@ def predicted_grokking_time(
         For eps or alpha out of range, and an unknown `by`.
     """
     _checks.one_of("by", by, ("accuracy", "distance", "quadrature"))
-    level = field.gamma / 2 * _kappa(eps, alpha)
+    level = field.gamma / 2 * kappa(eps, alpha, most=0.5)
     known = np.isfinite(field.along)
 
     def crossing(curve: FloatArray, threshold: float) -> float:
@@ -146,7 +147,7 @@ def quadrature_time(
     ValueError
         For eps from 1/2 on, alpha <= 1/2, and numbers that are not positive.
     """
-    kappa = _kappa(eps, alpha)
+    edge = kappa(eps, alpha, most=0.5)
     n = _checks.count("n", n, 1)
     planted = [_checks.count("sv_pos", sv_pos, 1, n), _checks.count("sv_neg", sv_neg, 1, n)]
     scale = 4 * n / (_checks.positive("lr", lr) * _checks.positive("gamma", gamma) ** 2)
@@ -155,7 +156,7 @@ def quadrature_time(
         return 0.0
 
     def excess(m: float) -> float:
-        return float(ratio * (1 + np.exp((1 - kappa) * m)) - 1 - np.exp((1 + kappa) * m))
+        return float(ratio * (1 + np.exp((1 - edge) * m)) - 1 - np.exp((1 + edge) * m))
 
     last = brentq(excess, 0, np.log(2 * ratio - 1))
     nodes, weight = leggauss(32)
@@ -167,26 +168,12 @@ def quadrature_time(
     return float(scale * weight @ (0.5 / pull))
 
 
-def _kappa(eps: float, alpha: float) -> float:
-    eps = float(eps)
-    if not 0 <= eps < 0.5:
-        raise ValueError(f"eps must be from 0 to below 1/2, got {eps!r}")
-    return 1 + 2 * eps * (2 * _shell(alpha) - 1)
-
-
-def _shell(alpha: float) -> float:
-    alpha = _checks.positive("alpha", alpha)
-    if alpha <= 0.5:
-        raise ValueError(f"alpha must be above 1/2 (the shell starts at gamma/2), got {alpha!r}")
-    return alpha
-
-
 def _accuracy(
     field: MeanField, alpha: float, quantiles: tuple[float, ...] | FloatArray, biases: FloatArray
 ) -> FloatArray:
     """Accuracy on the shell for quantiles of |v|, and biases (k, j): shape (k, quantile, j)."""
     d, inner = field.d, field.gamma / 2
-    outer = min(_shell(alpha) * field.gamma, HALF_WIDTH * np.sqrt(d))
+    outer = min(_checks.alpha(alpha) * field.gamma, HALF_WIDTH * np.sqrt(d))
     nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)

@@ -13,7 +13,7 @@ from scipy.special import log_expit
 from .. import _checks
 from .._checks import FloatArray
 from ..data import Dataset
-from ..margin import MaxMargin, max_margin
+from .margin import MaxMargin, max_margin
 
 _NEWTON = 60  # iterations at most; half a dozen are usual
 _LEAST_DUAL = 1e-12  # over the mean dual: what is less is taken for 0
@@ -177,19 +177,21 @@ def grokking_bounds(
     ValueError
         For arguments out of range.
     """
-    eps, log_delta = _checks.number("eps", eps), _checks.number("log_delta", log_delta)
-    if not 0 <= eps < 1:
-        raise ValueError(f"eps must be from 0 to below 1, got {eps!r}")
-    alpha, gamma = _checks.positive("alpha", alpha), _checks.positive("gamma", gamma)
-    if alpha <= 0.5:
-        raise ValueError(f"alpha must be above 1/2 (the shell starts at gamma/2), got {alpha!r}")
-    rho_bound = _checks.number("rho_bound", rho_bound)
-    if rho_bound < 0:
-        raise ValueError(f"rho_bound must not be below 0, got {rho_bound!r}")
-    centre = abs(log_delta) / (1 + 2 * eps * (2 * alpha - 1))
-    width = gamma / 2 * rho_bound
+    centre = abs(_checks.number("log_delta", log_delta)) / kappa(eps, alpha)
+    width = _checks.positive("gamma", gamma) / 2 * _checks.at_least_zero("rho_bound", rho_bound)
     with np.errstate(over="ignore", under="ignore"):
         return float(np.exp(centre - width)), float(np.exp(centre + width))
+
+
+def kappa(eps: float, alpha: float, *, most: float = 1.0) -> float:
+    """Distance, in units of gamma/2, from which a hyperplane errs on eps of each class's shell.
+
+    It is 1 + 2 eps (2 alpha - 1), for a shell from gamma/2 to alpha gamma whose points are spread
+    evenly over their projections; eps is from 0 to below `most`.
+    """
+    if not 0 <= _checks.number("eps", eps) < most:
+        raise ValueError(f"eps must be from 0 to below {most:g}, got {eps!r}")
+    return 1 + 2 * eps * (2 * _checks.alpha(alpha) - 1)
 
 
 def _minimise(u: FloatArray, target: FloatArray) -> FloatArray:

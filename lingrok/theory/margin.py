@@ -18,9 +18,9 @@ import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from . import _checks
-from ._checks import FloatArray
-from .data import Dataset
+from .. import _checks
+from .._checks import FloatArray
+from ..data import Dataset, need
 
 _ROUNDS = 1000  # of the working set; a few dozen are usual
 _THINNEST = 1e-10  # margin, over the size of the data, from which on classes count as separable
@@ -102,8 +102,7 @@ def max_margin(data: Dataset, *, augmented: bool = False) -> MaxMargin:
     RuntimeError
         If the optimality conditions are not met to rounding.
     """
-    if not isinstance(data, Dataset):
-        raise ValueError(f"data must be a Dataset, got {type(data).__name__}")
+    need(data)
     _checks.one_of("augmented", augmented, (True, False))
     y = data.y
     if np.all(y == y[0]):
@@ -172,15 +171,16 @@ def check_assumption(data: Dataset, *, tolerance: float = 1e-6) -> Assumption:
         some lie closer to the true separator than gamma / 2.
     """
     tolerance = _checks.positive("tolerance", tolerance)
+    gamma, w_true, _ = need(data, "gamma", "w_true")
     svm = max_margin(data)
-    if data.margin < data.gamma * (1 - tolerance):
+    if data.margin < gamma * (1 - tolerance):
         raise ValueError(
             "data.gamma must be at most the margin that the points leave along w_true, "
-            f"{data.margin:g}, got {data.gamma:g}"
+            f"{data.margin:g}, got {gamma:g}"
         )
-    along = float(svm.w @ data.w_true)
-    angle = float(np.arctan2(np.linalg.norm(svm.w - along * data.w_true), along))
-    excess = svm.margin / data.gamma - 1
+    along = float(svm.w @ w_true)
+    angle = float(np.arctan2(np.linalg.norm(svm.w - along * w_true), along))
+    excess = svm.margin / gamma - 1
     return Assumption(abs(svm.b) <= tolerance, abs(svm.b), excess, angle)
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._checks import FloatArray
-from ._origin import traced
-from .data import Dataset
-from .losses import LOGISTIC, Loss
-from .problem import Problem, one_blas_thread
+from .._checks import FloatArray
+from .._origin import traced
+from ..data import Dataset
+from ..losses import LOGISTIC, Loss
+from ..problem import Problem, one_blas_thread
 
 _NEWTON = 200  # iterations at most: half a dozen from nearby, a few dozen at weak penalties
 _DONE = 1e-13  # length of a step, over that of theta, at which it is found
