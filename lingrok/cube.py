@@ -128,7 +128,7 @@ def _tilt(size: FloatArray, mean: float) -> float:
         c = np.maximum(t * size, 1e-6)  # below, rounding would be larger than what it cuts off
         return float(size @ (HALF_WIDTH / np.tanh(HALF_WIDTH * c) - 1 / c)) - mean
 
-    return float(brentq(excess, 0.0, len(size) / (most - mean)))
+    return float(brentq(excess, 0.0, 2 * len(size) / (most - mean)))
 
 
 def _tilted(

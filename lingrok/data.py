@@ -129,7 +129,7 @@ def need(data: Dataset, *names: str) -> Known:
         For data that lack one of them, or whose rows are elsewhere.
     """
     if not isinstance(data, Dataset):
-        raise ValueError(f"data must be a Dataset in memory, got {data!r}")
+        raise ValueError(f"data must be a Dataset in memory, got {type(data).__name__}")
     for name in names:
         if getattr(data, name) is None:
             raise ValueError(f"data must have {name} for this, got {data} without it")

@@ -232,7 +232,8 @@ def fast_forward(
             curvature = kept["curvature"]
             course.restore(kept)
         else:
-            curvature = np.linalg.eigvalsh(motion.curvature(np.zeros(problem.size)))
+            with np.errstate(over="ignore", invalid="ignore"):
+                curvature = np.linalg.eigvalsh(motion.curvature(np.zeros(problem.size)))
         _check_stable(float(curvature[-1]), motion, 0)
         steepest = curvature[-1] * loss.steepest / loss.curvature(np.zeros(1))[0]  # anywhere
         for _ in _advance(course, steps, rtol, float(steepest)):
@@ -321,7 +322,11 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
 def _check_stable(curvature: float, motion: Motion, n: int) -> None:
     """Raise where lr times the largest curvature is beyond what the rule bears."""
     limit = 2 * (1 + motion.inertia)
-    if not curvature < limit:
+    if not np.isfinite(curvature):
+        raise FastForwardError(
+            f"at step {n} the curvature of the loss leaves the range of floats: scale X down"
+        )
+    if curvature >= limit:
         raise FastForwardError(
             f"at step {n} lr times the largest curvature of the loss is {curvature:.3g}; from "
             f"{limit:g} on gradient descent is beyond stability and follows no smooth curve: use "

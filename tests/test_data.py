@@ -3,12 +3,23 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import refuses
 from scipy.interpolate import BSpline
 from scipy.stats import ks_2samp, kstest
 
-from lingrok import Dataset, sample_concentrated, sample_standard
+from lingrok import (
+    Dataset,
+    bias_pull,
+    flip_labels,
+    gradient_descent,
+    max_margin,
+    rotated,
+    sample_concentrated,
+    sample_standard,
+    worst_case,
+)
 from lingrok.cube import SumDensity
 
 DIMENSIONS = (1, 2, 3, 64, 1024)
@@ -20,12 +31,14 @@ def signed_projection(data: Dataset) -> np.ndarray:
     return data.y * (data.X @ data.w_true)
 
 
-def rejected(rng: np.random.Generator, n: int, d: int, inner: float, outer: float) -> np.ndarray:
+def rejected(
+    rng: np.random.Generator, n: int, d: int, inner: float, outer: float, *, normal=None
+) -> np.ndarray:
     """Points of the cube with a projection between inner and outer, by rejection."""
     found = np.empty((0, d))
     while len(found) < n:
         X = rng.uniform(-5, 5, (200_000, d))
-        projection = X.sum(axis=1) / np.sqrt(d)
+        projection = X.sum(axis=1) / np.sqrt(d) if normal is None else X @ normal
         found = np.r_[found, X[(inner <= projection) & (projection <= outer)]]
     return found[:n]
 
@@ -337,3 +350,253 @@ def test_concentrated_refuses_alpha(alpha):
 def test_the_seed_must_be_given(sample):
     with pytest.raises(TypeError, match="seed"):
         sample(3, 3)
+
+
+# What a Dataset may lack, and what nobody else may write to
+
+
+def test_a_dataset_may_be_points_and_labels_alone():
+    data = Dataset(POINTS, [1, -1])
+    assert data.gamma is data.w_true is data.planted is None
+    assert repr(data) == "Dataset(n=2 (1:1), d=2)"
+    run = gradient_descent(data, 10)
+    with pytest.raises(ValueError, match="needs data with a true separator"):
+        _ = run.angle
+    for use in (
+        lambda: data.margin,
+        lambda: worst_case([1, 1], 0.0, data, epsilon=0.1, preserve_label=True),
+    ):
+        with pytest.raises(ValueError, match=r"data must have \w+ for this, got Dataset"):
+            use()
+    assert max_margin(data).margin > 0
+
+
+def test_gamma_alone_means_the_papers_separator():
+    np.testing.assert_allclose(Dataset(POINTS, [1, -1], 0.1).w_true, [0.5**0.5] * 2)
+    data = Dataset(POINTS, [1, -1], w_true=[0.6, -0.8])
+    assert data.gamma is None
+    np.testing.assert_array_equal(data.w_true, [0.6, -0.8])
+    assert data.margin == pytest.approx(-2.0)
+
+
+def test_the_planted_mask_says_who_is_planted():
+    data = sample_standard(30, 20, sv_pos=4, sv_neg=3, seed=0)
+    assert np.flatnonzero(data.planted).tolist() == [0, 1, 2, 3, 30, 31, 32]
+    assert not sample_standard(3, 2, seed=0).planted.any()
+    assert not sample_concentrated(3, 2, seed=0).planted.any()
+    with pytest.raises(ValueError, match="read-only"):
+        data.planted[0] = False
+
+
+@pytest.mark.parametrize(
+    ("known", "name", "shown"),
+    [
+        ({"w_true": [1.0, 1.0]}, "w_true", "2 of length 1.41421"),
+        ({"w_true": [1.0]}, "w_true", "1 of length 1"),
+        ({"w_true": [np.nan, 1.0]}, "w_true", "nan"),
+        ({"planted": [True]}, "planted", "(1,)"),
+        ({"planted": [1, 0]}, "planted", "int64"),
+        ({"gamma": "1"}, "gamma", "'1'"),
+        ({"gamma": True}, "gamma", "True"),
+        ({"gamma": 1 + 0j}, "gamma", "(1+0j)"),
+        ({"X": [["1", "2"], ["3", "4"]]}, "X", "'1'"),
+        ({"X": [[1j, 2], [3, 4]]}, "X", "1j"),
+    ],
+)
+def test_dataset_refuses_what_is_not_known_so(known, name, shown):
+    with refuses(name, shown):
+        Dataset(**{"X": POINTS, "y": [1, -1]} | known)
+
+
+def test_views_of_what_others_can_write_to_are_copied():
+    frame = pd.DataFrame({"a": [1.0, -1.0], "b": [2.0, -2.0], "y": [1.0, -1.0]})
+    X, y = frame[["a", "b"]].to_numpy(), frame["y"].to_numpy()
+    own = np.array(POINTS)
+    view = own[:]
+    view.flags.writeable = False
+    for data, change in (
+        (Dataset(X, y), lambda: (frame.__setitem__("y", -1.0), X.flags.writeable and X.fill(9))),
+        (Dataset(view, [1, -1]), lambda: own.fill(9.0)),
+        (Dataset(view[::-1], [1, -1]), lambda: own.fill(7.0)),
+    ):
+        before = data.X.copy(), data.y.copy()
+        change()
+        np.testing.assert_array_equal(data.X, before[0])
+        np.testing.assert_array_equal(data.y, before[1])
+
+
+def test_what_nobody_can_write_to_is_shared():
+    data = sample_standard(3, 2, seed=0)
+    assert Dataset(data.X[1:4], data.y[1:4]).X.base is data.X
+    assert dataclasses.replace(data, gamma=1e-4).X is data.X
+
+
+def test_the_fingerprint_is_of_all_there_is(monkeypatch):
+    data = sample_standard(400, 300, sv_pos=3, seed=0)
+    X, y = data.X.copy(), data.y.copy()
+    assert Dataset(X, y, data.gamma).fingerprint == data.fingerprint
+    monkeypatch.setattr("lingrok.cube._AT_ONCE", 64)
+    assert Dataset(np.asfortranarray(X), y, data.gamma).fingerprint == data.fingerprint
+    X[123, 1] = np.nextafter(X[123, 1], 9)
+    others = [Dataset(X, y, data.gamma), Dataset(data.X, y, 2e-3), Dataset(data.X, y)]
+    others += [Dataset(data.X, y, data.gamma, w_true=[1.0, 0.0])]
+    y[321] *= -1
+    others += [Dataset(data.X, y, data.gamma)]
+    assert len({data.fingerprint, *(other.fingerprint for other in others)}) == 6
+
+
+def test_what_needs_all_points_says_so_of_rows_elsewhere():
+    da = pytest.importorskip("dask.array", reason="the extra lingrok[dask] is not installed")
+    from lingrok.chunked import ChunkedDataset  # noqa: PLC0415 - optional
+
+    data = ChunkedDataset(da.from_array(np.array(POINTS)), np.array([1.0, -1.0]), 0.1)
+    run = gradient_descent(data, 10)
+    for use in (
+        lambda: max_margin(data),
+        lambda: worst_case([1, 1], 0.0, data, epsilon=0.1),
+        lambda: bias_pull(run, data, support=[0]),
+        lambda: rotated(data, seed=0),
+        lambda: flip_labels(data, 1, seed=0),
+    ):
+        with pytest.raises(ValueError, match="data must be a Dataset in memory, got Chunked"):
+            use()
+
+
+# Wide margins, and other separators
+
+
+def normal(d: int, kind: str) -> np.ndarray:
+    u = {
+        "axis": -np.eye(d)[-1],
+        "random": np.random.default_rng(3).standard_normal(d),
+        "diagonal": np.ones(d),
+    }[kind]
+    return u / np.linalg.norm(u)
+
+
+NORMALS = pytest.mark.parametrize("kind", ["axis", "random", "diagonal"])
+
+
+@NORMALS
+@pytest.mark.parametrize("d", [1, 2, 3, 8])
+@pytest.mark.parametrize(("gamma", "alpha"), [(1e-2, 30.0), (1.5, 1.0), (1.0, 4.0), (8.0, 2.0)])
+def test_points_beside_any_separator_are_spread_as_by_rejection(d, kind, gamma, alpha):
+    u, rng = normal(d, kind), np.random.default_rng(d)
+    data = sample_concentrated(1500, 1500, d=d, gamma=gamma, alpha=alpha, seed=1, separator=u)
+    inner, outer = gamma / 2, alpha * gamma
+    np.testing.assert_array_equal(data.w_true, u)
+    assert_same_distribution(data.X[:1500], rejected(rng, 3000, d, inner, outer, normal=u))
+    assert_same_distribution(-data.X[1500:], rejected(rng, 3000, d, inner, outer, normal=u))
+    data = sample_standard(1500, 1500, d=d, gamma=gamma, seed=2, separator=u)
+    assert_same_distribution(data.X[:1500], rejected(rng, 3000, d, inner, np.inf, normal=u))
+    assert data.margin >= gamma - ROUNDING
+
+
+@NORMALS
+def test_planted_points_beside_any_separator_are_uniform_on_their_slice(kind):
+    u = normal(3, kind)
+    data = sample_standard(1500, 1000, d=3, gamma=2.0, sv_pos=1500, seed=5, separator=u)
+    assert np.abs(data.X[:1500] @ u - 1).max() < ROUNDING
+    thin = rejected(np.random.default_rng(1), 3000, 3, 0.95, 1.05, normal=u)
+    thin -= (thin @ u - 1)[:, None] * u  # to the slice, from a hundredth beside it
+    away = [direction - (direction @ u) * u for direction in directions(3).values()]
+    for direction in away:
+        if np.linalg.norm(direction) > 1e-6:
+            assert ks_2samp(data.X[:1500] @ direction, thin @ direction).pvalue > LEAST_P
+
+
+@pytest.mark.parametrize(
+    ("d", "gamma"), [(1, 9.99), (2, 13.0), (2, 14.1), (64, 28.0), (64, 79.99), (1024, 28.0)]
+)
+def test_margins_nearly_as_wide_as_the_cube_are_sampled_all_the_same(d, gamma):
+    data = sample_standard(50, 40, d=d, gamma=gamma, sv_pos=10, sv_neg=5, seed=1)
+    assert np.abs(data.X).max() <= 5
+    assert data.margin == pytest.approx(gamma, rel=1e-12)
+    assert np.abs(signed_projection(data)[:10] - gamma / 2).max() < 1e-12 * gamma
+    shell = sample_concentrated(50, 40, d=d, gamma=gamma, alpha=2.0, seed=1)
+    assert np.abs(shell.X).max() <= 5
+    assert gamma - 1e-12 <= shell.margin < 10 * np.sqrt(d)
+
+
+def test_points_near_the_corner_are_spread_as_by_rejection():
+    data = sample_standard(3000, 1, d=3, gamma=13.0, seed=0)
+    corner = np.random.default_rng(0).uniform(0, 5, (3_000_000, 3))  # where they all are
+    corner = corner[corner.sum(axis=1) / 3**0.5 >= 6.5]
+    assert_same_distribution(data.X[:3000], corner)
+
+
+@pytest.mark.parametrize("sample", [sample_standard, sample_concentrated])
+@pytest.mark.parametrize("separator", [[1.0, 1.0], [1.0], [[1.0, 0.0]], ["1", "0"]])
+def test_samplers_refuse_a_separator_that_is_no_unit_normal(sample, separator):
+    with pytest.raises(ValueError, match="separator must"):
+        sample(2, 2, separator=separator, seed=0)
+
+
+def test_points_cannot_be_planted_on_a_margin_of_rounding():
+    with refuses("gamma", "1e-16"):
+        sample_standard(4, 4, gamma=1e-16, sv_pos=1, seed=0)
+    assert sample_standard(4, 4, gamma=1e-16, seed=0).margin > 0
+    assert sample_standard(4, 4, gamma=1e-10, sv_pos=4, sv_neg=4, seed=0).margin > 0
+
+
+# Other labels, other axes
+
+
+def test_flipped_labels_leave_all_else_as_it_was():
+    data = sample_standard(300, 200, sv_pos=30, sv_neg=20, seed=1)
+    noisy = flip_labels(data, 40, seed=2)
+    changed = np.flatnonzero(noisy.y != data.y)
+    assert len(changed) == 40
+    assert not data.planted[changed].any()
+    np.testing.assert_array_equal(noisy.y[changed], -data.y[changed])
+    assert noisy.X is data.X
+    assert (noisy.gamma, noisy.planted) == (data.gamma, data.planted)
+    np.testing.assert_array_equal(noisy.w_true, data.w_true)
+    planted = flip_labels(data, 40, seed=2, planted=True)
+    assert data.planted[planted.y != data.y].all()
+    np.testing.assert_array_equal(flip_labels(data, 40, seed=2).y, noisy.y)
+    assert (flip_labels(data, 40, seed=3).y != noisy.y).any()
+    assert (flip_labels(data, 0, seed=3).y == data.y).all()
+
+
+def test_every_label_is_as_likely_to_be_flipped():
+    data = Dataset(np.ones((10, 1)), np.ones(10))
+    flips = sum(flip_labels(data, 3, seed=seed).y < 0 for seed in range(2000))
+    assert np.abs(flips - 600).max() < 5 * np.sqrt(600 * 0.7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name", "shown"),
+    [
+        ({"count": 11}, "count", "11"),
+        ({"count": 2, "planted": True}, "count", "2"),
+        ({"count": -1}, "count", "-1"),
+        ({"planted": "yes"}, "planted", "'yes'"),
+        ({"seed": -1}, "seed", "-1"),
+    ],
+)
+def test_flips_refuse(wrong, name, shown):
+    data = sample_standard(6, 5, sv_pos=1, seed=0)
+    with refuses(name, shown):
+        flip_labels(data, **{"count": 1, "seed": 0} | wrong)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 64])
+def test_a_rotation_turns_points_and_separator_alike(d):
+    data = sample_standard(30, 20, d=d, sv_pos=5, seed=1)
+    turned = rotated(data, seed=4)
+    np.testing.assert_allclose(turned.X @ turned.X.T, data.X @ data.X.T, atol=1e-10)
+    np.testing.assert_allclose(turned.X @ turned.w_true, data.X @ data.w_true, atol=1e-12)
+    assert (turned.gamma, turned.planted, turned.y is data.y) == (data.gamma, data.planted, True)
+    # one seed and d turn every Dataset alike, and a rotation is no mirror
+    basis = rotated(Dataset(np.eye(d), np.ones(d)), seed=4)
+    assert basis.w_true is None
+    np.testing.assert_allclose(data.X @ basis.X, turned.X, atol=1e-12)
+    assert np.linalg.det(basis.X) == pytest.approx(1)
+
+
+def test_rotations_are_uniform():
+    point = Dataset([[1.0, 0.0, 0.0]], [1])
+    turned = np.array([rotated(point, seed=seed).X[0] for seed in range(1500)])
+    for column in turned.T:  # Archimedes: on a sphere, every height is as likely
+        assert kstest(column, "uniform", args=(-1, 2)).pvalue > LEAST_P

@@ -29,8 +29,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 LAYERS = ["core", "theory", "runs", "book"]  # each may import those before it
 # What a module of the core imports stands before it; those with an underscore serve them all
-CORE = ["data", "losses", "problem", "rules", "descent", "collocation", "fastforward", "measures"]
-CORE += ["attack", "margin", "minimum", "chunked", "features", "nets"]
+CORE = [
+    "cube",
+    "data",
+    "losses",
+    "problem",
+    "rules",
+    "descent",
+    "collocation",
+    "fastforward",
+    "measures",
+]
+CORE += ["attack", "chunked", "features", "nets"]
 FACADE = ""  # names everything, so it is exempt
 
 OPTIONAL = {"dask", "sklearn"}  # which the core's modules that need them ask for when called, but

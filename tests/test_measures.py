@@ -87,4 +87,5 @@ def test_numbers_read_as_one_writes_them():
     assert [number(v) for v in (0, 0.5, 12.3, 8999, 1.04e7, 2e-4, np.inf)] == [
         "0", "0.5", "12", "9000", "1.0e7", "2.0e-4", "never",
     ]  # fmt: skip
+    assert [number(v) for v in (-np.inf, -1.04e7, np.nan)] == ["-inf", "-1.0e7", "nan"]
     assert spread([3, 1, np.inf]) == "3 [1, never]"

@@ -32,9 +32,9 @@ TABLE = {
     "Nesterov": (
         Nesterov(0.1, momentum=0.9), "SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True},
     ),
-    "RMSprop": (RMSprop(0.01), "RMSprop", {"lr": 0.01}),
+    "RMSprop": (RMSprop(1e-3), "RMSprop", {"lr": 1e-3}),
     "RMSprop, other settings": (
-        RMSprop(0.01, decay=0.9, epsilon=1e-3), "RMSprop", {"lr": 0.01, "alpha": 0.9, "eps": 1e-3},
+        RMSprop(1e-3, decay=0.9, epsilon=1e-3), "RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 1e-3},
     ),
     "Adam": (Adam(0.01), "Adam", {"lr": 0.01}),
     "Adam, other settings": (
@@ -43,15 +43,18 @@ TABLE = {
     ),
     "AdamW": (Adam(0.01, weight_decay=0.3), "AdamW", {"lr": 0.01, "weight_decay": 0.3}),
 }  # fmt: skip
-L2 = {"no penalty": 0.0, "penalty": 0.2}
+L2 = {"no penalty": 0.0, "penalty": 0.01}
 CASES = [f"{name}, {penalty}" for name in TABLE for penalty in L2]
 
 
 def points():
-    """Classes that overlap, off the origin; whole numbers, the same everywhere."""
+    """Separable classes, off the origin, so that no coordinate of a gradient comes near 0.
+
+    There RMSprop divides by next to nothing and is chaotic: in 300 steps rounding grows to 1e-4.
+    """
     rng = np.random.default_rng(0)
     X = np.round(20 * rng.standard_normal((24, 3))) / 16 + 0.25
-    return Dataset(X, np.where(rng.random(24) < 0.3, 1.0, -1.0))
+    return Dataset(X, np.where(X @ [1.0, 2.0, 3.0] > 1.5, 1.0, -1.0))
 
 
 def by_torch(name, l2):
@@ -108,7 +111,7 @@ def test_epsilon_stands_outside_of_the_root(peers):
     for _ in range(3):
         gradient = -(data.y / (1 + np.exp(data.y * (rows @ theta)))) @ rows / data.n
         square = 0.9 * square + 0.1 * gradient**2
-        theta = theta - 0.01 * gradient / (square + 1e-3**2) ** 0.5
+        theta = theta - 1e-3 * gradient / (square + 1e-3**2) ** 0.5
     assert np.abs(theta - theirs[2]).max() > 1e-6 * np.abs(theta).max()
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lingrok import (
+    Dataset,
     accuracy,
     ensemble,
     fast_forward,
@@ -76,6 +77,31 @@ def test_what_has_no_short_form_is_left_out():
     steps = np.arange(1, 9)
     (origin,) = origins(fast_forward(sample_standard(9, 8, seed=3), 1e9, checkpoints=steps))
     assert origin.call == "fast_forward(sample_standard(9, 8, seed=3), 1e9)"
+
+
+@pytest.mark.parametrize("seed", [12345678, 1234567, 10**7, 100_000, 2**40 + 1])
+def test_a_seed_is_written_with_all_its_digits(seed):
+    (origin,) = origins(sample_standard(2, 2, seed=seed, gamma=0.123456789))
+    same = eval(origin.call, {"sample_standard": sample_standard})
+    assert np.array_equal(same.X, sample_standard(2, 2, seed=seed, gamma=0.123456789).X)
+
+
+def test_two_draws_of_one_generator_are_two_sources():
+    rng = np.random.default_rng(5)
+    first, second = (origins(sample_standard(2, 2, seed=rng))[0] for _ in range(2))
+    assert first.call == ("sample_standard(2, 2, seed=default_rng(SeedSequence(5, spawn_key=())))")
+    assert first != second
+    again = np.random.default_rng(5)
+    assert [origins(sample_standard(2, 2, seed=again))[0] for _ in range(2)] == [first, second]
+
+
+def test_points_made_by_hand_are_named_by_their_checksum():
+    one, other = (Dataset([[1.0, value], [2.0, 1.0]], [1, -1]) for value in (3.0, 4.0))
+    (origin,) = origins(fast_forward(one, 100))
+    assert origin.call == (
+        f"fast_forward(Dataset(n=2 (1:1), d=2) of checksum {one.fingerprint[:8]}, 100)"
+    )
+    assert origins(one) != origins(other)
 
 
 def test_sources_are_found_in_containers_each_once(runs):

@@ -2,13 +2,14 @@
 
 import errno
 import os
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 from problems import planted, thetas
 
-from lingrok import _state, collocation, fast_forward, gradient_descent
+from lingrok import _state, collocation, fast_forward, flip_labels, gradient_descent
 from lingrok.problem import Problem
 
 
@@ -108,6 +109,9 @@ def test_a_finished_run_is_only_read(descend, stops, tmp_path):
         {"checkpoints": [10, 1000]},
         {"data": planted(200, seed=2)},
         {"data": planted(240)},
+        {"data": replace(planted(200), gamma=2e-3)},
+        {"data": flip_labels(planted(200), 1, seed=0)},
+        {"data": flip_labels(planted(200), 1, seed=1)},
     ],
 )
 def test_refuses_the_state_of_another_run(descend, other, tmp_path):

@@ -46,8 +46,8 @@ ALSO_JUDGED_BY = {
     "_sums": ["problem"],
     "_threads": ["problem"],
     "chunked": ["sweep"],
+    "cube": ["data"],
     "collocation": ["fastforward"],
-    "margin": ["theory"],
 }
 NO_MUTANTS = {"__init__", "__main__"}  # the facade and the command line
 

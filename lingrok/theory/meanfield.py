@@ -51,6 +51,7 @@ from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
 _WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `_System.ends`
+_LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
 _XI, _XI_WEIGHT = hermegauss(8)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
@@ -140,7 +141,7 @@ def mean_field(
     Raises
     ------
     ValueError
-        As in `sample_standard` and `gradient_descent`.
+        As in `sample_standard` and `gradient_descent`, and for gamma below 1e-100.
 
     Notes
     -----
@@ -152,6 +153,8 @@ def mean_field(
     sv_neg = _checks.count("sv_neg", sv_neg, 0, sizes[1])
     cube = Cube(d, gamma)
     d, gamma = cube.d, cube.gamma
+    if gamma < _LEAST_GAMMA:
+        raise ValueError(f"gamma must be at least {_LEAST_GAMMA:g} for the theory, got {gamma!r}")
     lr = _checks.positive("lr", lr)
     for name, choice in (("bias", bias), ("crowding", crowding)):
         _checks.one_of(name, choice, (True, False))

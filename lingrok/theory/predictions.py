@@ -92,6 +92,8 @@ def predicted_grokking_time(
     known = np.isfinite(field.along)
 
     def crossing(curve: FloatArray, threshold: float) -> float:
+        if not known.any():
+            return np.nan
         time = crossing_time(field.steps[known], curve[known], threshold)
         return np.nan if np.isinf(time) and not known.all() else time
 

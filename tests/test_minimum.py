@@ -1,0 +1,92 @@
+"""Where runs end: the minimum against its conditions, long runs and a general optimiser."""
+
+import numpy as np
+import pytest
+from problems import SMOOTH, blobs, planted, refuses
+from scipy.optimize import minimize
+
+from lingrok import Dataset, fast_forward, flip_labels, gradient_descent, minimiser
+from lingrok.losses import EXPONENTIAL, HINGE, LOGISTIC, SQUARED, SQUARED_HINGE
+from lingrok.problem import Problem
+
+LOSSES = pytest.mark.parametrize("loss", [*SMOOTH, SQUARED_HINGE], ids=repr)
+L2 = pytest.mark.parametrize("l2", [0.1, 1e-4, (0.1, 0.02)])
+
+
+@LOSSES
+@L2
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_nothing_nearby_is_lower_and_the_gradient_is_gone(loss, l2, bias, reduction):
+    data = blobs(40, 3, positive=0.3)
+    settings = {"loss": loss, "l2": l2, "bias": bias, "reduction": reduction}
+    found = minimiser(data, **settings)
+    problem = Problem(data, **settings)
+    theta = np.append(found.w, [found.b] * bias)
+    assert found.w.shape == (3,)
+    assert (found.b != 0) == bias
+    gradient = problem.gradient(theta)
+    assert np.linalg.norm(gradient) <= 1e-11 * np.linalg.norm(problem.gradient(0 * theta))
+    assert found.gradient == pytest.approx(np.linalg.norm(gradient), abs=1e-13)
+    assert found.value == problem.value(theta)
+    for away in np.random.default_rng(0).standard_normal((20, len(theta))):
+        assert problem.value(theta + 1e-3 * away) > found.value
+
+
+@LOSSES
+def test_a_general_optimiser_finds_nothing_lower(loss):
+    problem = Problem(blobs(40, 3), loss=loss, l2=0.01)
+    theirs = minimize(problem.value, np.zeros(4), jac=problem.gradient, method="BFGS", tol=1e-9)
+    ours = minimiser(blobs(40, 3), loss=loss, l2=0.01)
+    assert ours.value <= theirs.fun + 1e-12
+    np.testing.assert_allclose([*ours.w, ours.b], theirs.x, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", SMOOTH, ids=repr)
+def test_long_runs_end_there(loss):
+    data = planted(200)
+    end = minimiser(data, loss=loss, l2=1e-2)
+    run = fast_forward(data, 1e7, loss=loss, l2=1e-2, checkpoints=[10**7])
+    np.testing.assert_allclose([*run.w[0], run.b[0]], [*end.w, end.b], rtol=1e-9)
+
+
+def test_kinks_are_no_obstacle_where_the_slope_is_continuous():
+    data = planted(200)
+    end = minimiser(data, loss=SQUARED_HINGE, l2=1e-2)
+    run = gradient_descent(data, 20_000, lr=0.05, loss=SQUARED_HINGE, l2=1e-2, checkpoints=[20_000])
+    np.testing.assert_allclose([*run.w[0], run.b[0]], [*end.w, end.b], rtol=1e-9)
+
+
+def test_labels_that_no_hyperplane_parts_need_no_penalty():
+    data = flip_labels(planted(200), 20, seed=0)
+    for loss in (LOGISTIC, EXPONENTIAL):
+        end = minimiser(data, loss=loss)
+        assert end.gradient < 1e-12
+        assert np.linalg.norm(end.w) < 10
+
+
+def test_a_weak_penalty_is_no_obstacle():
+    # ||w|| ~ log(1/l2) / margin, far from the start
+    data = planted(200)
+    norms = [float(np.linalg.norm(minimiser(data, l2=l2).w)) for l2 in (1e-6, 1e-9, 1e-12)]
+    assert 10 < norms[0] < norms[1] < norms[2]
+    assert minimiser(data, l2=1e-12).gradient < 1e-14
+
+
+def test_columns_that_say_the_same_are_shared_evenly():
+    data = Dataset(np.repeat([[1.0], [-0.5], [0.3]], 2, axis=1), [1, -1, -1])
+    w = minimiser(data, loss=SQUARED).w
+    assert w[0] == pytest.approx(w[1])
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, EXPONENTIAL], ids=repr)
+def test_refuses_what_has_no_finite_minimum(loss):
+    with refuses("l2", "0.0"):
+        minimiser(planted(100), loss=loss)
+
+
+def test_refuses_what_newtons_method_cannot_see():
+    with refuses("loss", "HINGE"):
+        minimiser(planted(100), loss=HINGE, l2=0.1)
+    with refuses("l2", "-1"):
+        minimiser(planted(100), l2=-1)
