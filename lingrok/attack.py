@@ -35,15 +35,9 @@ _CHUNK = 1 << 17  # numbers in a chunk of rows: 1 MB, so that a dozen passes fin
 
 
 def worst_case(
-    w: npt.ArrayLike,
-    b: float,
-    data: Dataset,
-    *,
-    epsilon: float,
-    preserve_label: bool = False,
-    norm: float = np.inf,
-    clip: tuple[float, float] | None = None,
-) -> FloatArray:
+    w: npt.ArrayLike, b: float, data: Dataset, *, epsilon: float, preserve_label: bool = False,
+    norm: float = np.inf, clip: tuple[float, float] | None = None,
+) -> FloatArray:  # fmt: skip
     """Return the points with the smallest margins in the balls around the points, exactly.
 
     Parameters
@@ -80,18 +74,10 @@ def worst_case(
 
 
 def pgd(
-    w: npt.ArrayLike,
-    b: float,
-    data: Dataset,
-    *,
-    epsilon: float,
-    step: float = 0.25,
-    steps: int = 20,
-    preserve_label: bool = False,
-    clip: tuple[float, float] | None = None,
-    dtype: npt.DTypeLike | None = None,
-    seed: int | None = None,
-) -> FloatArray:
+    w: npt.ArrayLike, b: float, data: Dataset, *, epsilon: float, step: float = 0.25,
+    steps: int = 20, preserve_label: bool = False, clip: tuple[float, float] | None = None,
+    dtype: npt.DTypeLike | None = None, seed: int | None = None,
+) -> FloatArray:  # fmt: skip
     """Attack by projected gradient descent on the margin in the l_inf ball (appendix C).
 
     A step moves each coordinate by `step` against the sign of the gradient; the exact Euclidean
@@ -130,19 +116,11 @@ def pgd(
 
 
 def adversarial_accuracy(
-    trajectory: Trajectory,
-    data: Dataset,
-    *,
-    epsilon: float,
-    preserve_label: bool = False,
-    method: str = "exact",
-    norm: float = np.inf,
-    pgd_steps: int = 20,
-    pgd_step: float = 0.25,
-    pgd_dtype: npt.DTypeLike | None = None,
-    clip: tuple[float, float] | None = None,
+    trajectory: Trajectory, data: Dataset, *, epsilon: float, preserve_label: bool = False,
+    method: str = "exact", norm: float = np.inf, pgd_steps: int = 20, pgd_step: float = 0.25,
+    pgd_dtype: npt.DTypeLike | None = None, clip: tuple[float, float] | None = None,
     progress: bool = False,
-) -> FloatArray:
+) -> FloatArray:  # fmt: skip
     """Share of points that stay on their own side under attack at each checkpoint, shape (k,).
 
     An attacked point on the hyperplane counts as wrong.

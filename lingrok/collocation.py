@@ -181,11 +181,9 @@ def _tail(c: FloatArray, half: float, ringing: bool) -> float:
 
 
 def _growth(
-    motion: Motion,
-    system: tuple[FloatArray, FloatArray, FloatArray],
-    ahead: FloatArray,
+    motion: Motion, system: tuple[FloatArray, FloatArray, FloatArray], ahead: FloatArray,
     half: float,
-) -> float:
+) -> float:  # fmt: skip
     """Norm of the derivative of a leap's end by its start, but at least 1.
 
     That is the product of the Jacobians of all its steps on the smooth curve, from the linear

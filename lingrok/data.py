@@ -138,16 +138,9 @@ def need(data: Dataset, *names: str) -> Known:
 
 @traced
 def sample_standard(
-    n_pos: int,
-    n_neg: int,
-    *,
-    d: int = 2,
-    gamma: float = 1e-3,
-    sv_pos: int = 0,
-    sv_neg: int = 0,
-    seed: int | np.random.Generator,
-    separator: npt.ArrayLike | None = None,
-) -> Dataset:
+    n_pos: int, n_neg: int, *, d: int = 2, gamma: float = 1e-3, sv_pos: int = 0, sv_neg: int = 0,
+    seed: int | np.random.Generator, separator: npt.ArrayLike | None = None,
+) -> Dataset:  # fmt: skip
     """Sample D(n_pos, n_neg) from the standard distribution, with S(sv_pos, sv_neg) planted.
 
     Points are uniform on [-5, 5]^d outside of the gap |w_true·x| < gamma/2 (section 5.1). Planted
@@ -200,15 +193,9 @@ def sample_standard(
 
 @traced
 def sample_concentrated(
-    n_pos: int,
-    n_neg: int,
-    *,
-    d: int = 2,
-    gamma: float = 1e-3,
-    alpha: float = 10.0,
-    seed: int | np.random.Generator,
-    separator: npt.ArrayLike | None = None,
-) -> Dataset:
+    n_pos: int, n_neg: int, *, d: int = 2, gamma: float = 1e-3, alpha: float = 10.0,
+    seed: int | np.random.Generator, separator: npt.ArrayLike | None = None,
+) -> Dataset:  # fmt: skip
     """Sample the concentrated distribution, gamma/2 <= y w_true·x <= alpha gamma (section 5.1).
 
     The points are uniform on the part of the cube [-5, 5]^d that lies in the two shells; nothing

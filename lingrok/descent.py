@@ -83,22 +83,12 @@ class DivergenceError(RuntimeError):
 
 @traced
 def gradient_descent(
-    data: Dataset,
-    steps: int,
-    *,
-    lr: float = 1e-2,
-    reduction: str = "mean",
-    bias: bool = True,
-    checkpoints: npt.ArrayLike | None = None,
-    progress: bool = False,
-    state: str | os.PathLike[str] | None = None,
-    loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0,
-    rule: Rule | None = None,
-    batch: int | None = None,
-    replace: bool = False,
-    seed: int | None = None,
-) -> Trajectory:
+    data: Dataset, steps: int, *, lr: float = 1e-2, reduction: str = "mean", bias: bool = True,
+    checkpoints: npt.ArrayLike | None = None, progress: bool = False,
+    state: str | os.PathLike[str] | None = None, loss: Loss = LOGISTIC,
+    l2: float | tuple[float, float] = 0.0, rule: Rule | None = None, batch: int | None = None,
+    replace: bool = False, seed: int | None = None,
+) -> Trajectory:  # fmt: skip
     """Run gradient descent step by step, exactly, from w = 0 and b = 0.
 
     Parameters
@@ -201,15 +191,9 @@ class Batches:
 
 
 def walk(
-    problem: Problem,
-    rule: Rule,
-    now: tuple[FloatArray, ...],
-    start: int,
-    stop: int,
-    *,
-    batches: Batches | None = None,
-    bar: "tqdm[NoReturn] | None" = None,
-) -> tuple[FloatArray, ...]:
+    problem: Problem, rule: Rule, now: tuple[FloatArray, ...], start: int, stop: int, *,
+    batches: Batches | None = None, bar: "tqdm[NoReturn] | None" = None,
+) -> tuple[FloatArray, ...]:  # fmt: skip
     """Take the steps from `start` to `stop`, one by one; return the rule's state after the last.
 
     Raises
@@ -252,12 +236,8 @@ def _stride(  # noqa: PLR0917
 
 
 def _diverged(
-    problem: Problem,
-    rule: Rule,
-    now: tuple[FloatArray, ...],
-    at: int,
-    batches: Batches | None,
-) -> DivergenceError:
+    problem: Problem, rule: Rule, now: tuple[FloatArray, ...], at: int, batches: Batches | None,
+) -> DivergenceError:  # fmt: skip
     """Find the step at which it happened, from a state a moment before."""
     with np.errstate(over="ignore", invalid="ignore"):
         while np.isfinite(now[0]).all():
@@ -299,13 +279,9 @@ def plan(steps: int, checkpoints: npt.ArrayLike | None) -> tuple[int, npt.NDArra
 
 
 def identity(
-    problem: Problem,
-    rule: Rule,
-    kind: str,
-    steps: int,
-    recorded: npt.NDArray[np.int64],
+    problem: Problem, rule: Rule, kind: str, steps: int, recorded: npt.NDArray[np.int64],
     **more: object,
-) -> str:
+) -> str:  # fmt: skip
     """Fingerprint of a run, by which it knows its own state again."""
     return fingerprint(
         problem.data, kind=kind, loss=repr(problem.loss), l2=problem.l2, scale=problem.scale,
@@ -314,11 +290,9 @@ def identity(
 
 
 def trajectory(
-    problem: Problem,
-    steps: npt.NDArray[np.int64],
-    thetas: FloatArray,
+    problem: Problem, steps: npt.NDArray[np.int64], thetas: FloatArray,
     error_estimate: FloatArray,
-) -> Trajectory:
+) -> Trajectory:  # fmt: skip
     """Gather the thetas of a finished run."""
     d = problem.data.d
     return Trajectory(

@@ -160,20 +160,11 @@ class _Course:
 
 @traced
 def fast_forward(
-    data: Dataset,
-    steps: int,
-    *,
-    lr: float = 1e-2,
-    reduction: str = "mean",
-    bias: bool = True,
-    checkpoints: npt.ArrayLike | None = None,
-    rtol: float = 1e-8,
-    progress: bool = False,
-    state: str | os.PathLike[str] | None = None,
-    loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0,
-    rule: Rule | None = None,
-) -> Trajectory:
+    data: Dataset, steps: int, *, lr: float = 1e-2, reduction: str = "mean", bias: bool = True,
+    checkpoints: npt.ArrayLike | None = None, rtol: float = 1e-8, progress: bool = False,
+    state: str | os.PathLike[str] | None = None, loss: Loss = LOGISTIC,
+    l2: float | tuple[float, float] = 0.0, rule: Rule | None = None,
+) -> Trajectory:  # fmt: skip
     """Return the iterates of `gradient_descent` without walking them.
 
     Parameters

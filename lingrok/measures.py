@@ -87,13 +87,9 @@ def row_chunks(n: int, width: int) -> list[slice]:
 
 
 def grokking_time(
-    steps: npt.ArrayLike,
-    train_accuracy: npt.ArrayLike,
-    test_accuracy: npt.ArrayLike,
-    *,
-    eps: float,
-    reference: str = "supremum",
-) -> GrokkingTime:
+    steps: npt.ArrayLike, train_accuracy: npt.ArrayLike, test_accuracy: npt.ArrayLike, *,
+    eps: float, reference: str = "supremum",
+) -> GrokkingTime:  # fmt: skip
     """Measure when train and test accuracy reach (1 - eps) of their reference (definition 3.4).
 
     Parameters

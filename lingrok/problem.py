@@ -102,14 +102,9 @@ class Problem:
     """
 
     def __init__(
-        self,
-        data: Dataset,
-        *,
-        loss: Loss = LOGISTIC,
-        l2: float | tuple[float, float] = 0.0,
-        bias: bool = True,
-        reduction: str = "mean",
-    ) -> None:
+        self, data: Dataset, *, loss: Loss = LOGISTIC, l2: float | tuple[float, float] = 0.0,
+        bias: bool = True, reduction: str = "mean",
+    ) -> None:  # fmt: skip
         _checks.one_of("reduction", reduction, ("mean", "sum"))
         _checks.one_of("bias", bias, (True, False))
         if not isinstance(loss, Loss):

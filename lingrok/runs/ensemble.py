@@ -135,14 +135,9 @@ class Ensemble:
         return self._with(tuple(map(change, self.runs)), "changed(…)")
 
     def times(
-        self,
-        test: str | FloatArray,
-        *,
-        eps: float,
-        train: FloatArray | None = None,
-        reference: str = "supremum",
-        until: float = np.inf,
-    ) -> list[GrokkingTime]:
+        self, test: str | FloatArray, *, eps: float, train: FloatArray | None = None,
+        reference: str = "supremum", until: float = np.inf,
+    ) -> list[GrokkingTime]:  # fmt: skip
         """Definition 3.4's times of each run, as if it had ended at step `until`.
 
         `test` is "standard" or "concentrated", or an (s, k) array of accuracies, as `train` is; by
@@ -210,21 +205,10 @@ class Ensemble:
 
 @traced
 def ensemble(
-    seeds: Sequence[int],
-    steps: int,
-    *,
-    n_pos: int = 1000,
-    n_neg: int = 1000,
-    d: int = 2,
-    gamma: float = 1e-3,
-    alpha: float = 10.0,
-    sv_pos: int = 0,
-    sv_neg: int = 0,
-    n_test: int = 2000,
-    walk: bool = False,
-    jobs: int = 1,
-    **descent: Any,
-) -> Ensemble:
+    seeds: Sequence[int], steps: int, *, n_pos: int = 1000, n_neg: int = 1000, d: int = 2,
+    gamma: float = 1e-3, alpha: float = 10.0, sv_pos: int = 0, sv_neg: int = 0,
+    n_test: int = 2000, walk: bool = False, jobs: int = 1, **descent: Any,
+) -> Ensemble:  # fmt: skip
     """Sample, descend (by `fast_forward`) and measure once for each seed.
 
     Parameters

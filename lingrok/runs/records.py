@@ -93,12 +93,9 @@ def verify(directory: str | os.PathLike[str] = DATA) -> list[str]:
 
 
 def record(
-    name: str,
-    *,
-    directory: str | os.PathLike[str] = DATA,
-    force: bool = False,
+    name: str, *, directory: str | os.PathLike[str] = DATA, force: bool = False,
     progress: bool = False,
-) -> Path:
+) -> Path:  # fmt: skip
     """Run a recipe and record it; return the file.
 
     A run that was stopped at any moment goes on from its last state, under `directory`.
@@ -155,14 +152,9 @@ def record(
 
 
 def enter(
-    path: Path,
-    table: bytes,
-    *,
-    title: str,
-    columns: Mapping[str, Column],
-    key: Sequence[str],
+    path: Path, table: bytes, *, title: str, columns: Mapping[str, Column], key: Sequence[str],
     recipe: Mapping[str, Any],
-) -> None:
+) -> None:  # fmt: skip
     """Write a table, the content of a CSV file, and enter it into the manifest beside it.
 
     `key` names the columns that together tell a row from all others; `recipe` has the `command` and

@@ -21,14 +21,10 @@ _TABLE = "CREATE TABLE sweep (setting TEXT PRIMARY KEY, result TEXT)"  # both as
 
 
 def sweep(
-    run: Callable[..., Mapping[str, Any]],
-    settings: Iterable[Mapping[str, Any]],
-    seeds: Sequence[int],
-    *,
-    store: str | Path | None = None,
-    jobs: int | None = None,
+    run: Callable[..., Mapping[str, Any]], settings: Iterable[Mapping[str, Any]],
+    seeds: Sequence[int], *, store: str | Path | None = None, jobs: int | None = None,
     progress: bool = False,
-) -> pd.DataFrame:
+) -> pd.DataFrame:  # fmt: skip
     """Call `run(seed=seed, **setting)` for every setting and seed, and gather what it returns.
 
     Parameters
@@ -93,16 +89,10 @@ def sweep(
 
 
 def measured_times(
-    seed: int,
-    *,
-    steps: int,
-    gamma: float,
-    alpha: float,
-    eps: Sequence[float] = (0.0, 0.01, 0.05, 0.2),
-    decades: int = 12,
-    n_test: int = 20_000,
+    seed: int, *, steps: int, gamma: float, alpha: float,
+    eps: Sequence[float] = (0.0, 0.01, 0.05, 0.2), decades: int = 12, n_test: int = 20_000,
     **setting: Any,
-) -> dict[str, float]:
+) -> dict[str, float]:  # fmt: skip
     """Run one seed for `sweep`, and measure what theorem 4.6 speaks of.
 
     Parameters

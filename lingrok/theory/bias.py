@@ -95,12 +95,9 @@ def pull_phases(trajectory: Trajectory, pull: BiasPull) -> Phases:
 
 
 def bias_equilibrium(
-    trajectory: Trajectory,
-    data: Dataset,
-    *,
-    loss: str = "logistic",
+    trajectory: Trajectory, data: Dataset, *, loss: str = "logistic",
     points: npt.ArrayLike | None = None,
-) -> FloatArray:
+) -> FloatArray:  # fmt: skip
     """Find the bias at which the pulls would cancel, with w as it is at each checkpoint; (k,).
 
     Parameters

@@ -113,19 +113,10 @@ class MeanField:
 
 @traced
 def mean_field(
-    n_pos: int,
-    n_neg: int,
-    steps: int,
-    *,
-    sv_pos: int = 0,
-    sv_neg: int = 0,
-    d: int = 2,
-    gamma: float = 1e-3,
-    lr: float = 1e-2,
-    bias: bool = True,
-    crowding: bool = True,
+    n_pos: int, n_neg: int, steps: int, *, sv_pos: int = 0, sv_neg: int = 0, d: int = 2,
+    gamma: float = 1e-3, lr: float = 1e-2, bias: bool = True, crowding: bool = True,
     checkpoints: npt.ArrayLike | None = None,
-) -> MeanField:
+) -> MeanField:  # fmt: skip
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
 
     Parameters

@@ -38,13 +38,9 @@ class Minimum:
 
 @traced
 def minimiser(
-    data: Dataset,
-    *,
-    loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0,
-    bias: bool = True,
-    reduction: str = "mean",
-) -> Minimum:
+    data: Dataset, *, loss: Loss = LOGISTIC, l2: float | tuple[float, float] = 0.0,
+    bias: bool = True, reduction: str = "mean",
+) -> Minimum:  # fmt: skip
     """Find the minimum to rounding, by Newton's method.
 
     Parameters

@@ -124,15 +124,9 @@ def predicted_grokking_time(
 
 
 def quadrature_time(
-    eps: float,
-    *,
-    n: int,
-    sv_pos: int,
-    sv_neg: int,
-    gamma: float,
-    lr: float = 1e-2,
+    eps: float, *, n: int, sv_pos: int, sv_neg: int, gamma: float, lr: float = 1e-2,
     alpha: float = 10.0,
-) -> float:
+) -> float:  # fmt: skip
     """Predict T_te(eps), in steps, in the limit where only the planted support vectors count.
 
     There the bias is in balance at every margin m = gamma/2 ||w||, sv_pos s(m + b) = sv_neg
