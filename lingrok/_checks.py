@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+_OTHERS = (str, bytes, complex, np.complexfloating)  # which float() may take all the same
 
 
 def number(name: str, value: float) -> float:
@@ -41,13 +42,6 @@ def share(name: str, value: float) -> float:
     return number
 
 
-def alpha(value: float) -> float:
-    """Return the outer edge of a shell that starts at gamma/2, in units of gamma."""
-    if not (number := positive("alpha", value)) > 0.5:
-        raise ValueError(f"alpha must be above 1/2 (the shell starts at gamma/2), got {value!r}")
-    return number
-
-
 def count(name: str, value: float, least: int = 0, most: int = 2**62) -> int:
     """Return `value` as an int if it is whole and within bounds; 1e7 counts as whole."""
     number = _real(name, value)
@@ -57,6 +51,14 @@ def count(name: str, value: float, least: int = 0, most: int = 2**62) -> int:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return int(number)
+
+
+def alpha(value: float) -> float:
+    """Return the outer edge of a shell, in units of gamma, if it is beyond the inner one, 1/2."""
+    number = positive("alpha", value)
+    if number <= 0.5:
+        raise ValueError(f"alpha must be above 1/2 (the shell starts at gamma/2), got {value!r}")
+    return number
 
 
 def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -69,10 +71,12 @@ def finite(name: str, value: npt.ArrayLike, ndim: int) -> FloatArray:
     """Return `value` as a float64 array if it has `ndim` axes and holds only finite numbers."""
     try:
         given = np.asarray(value)
-        if given.dtype.kind in "SUc":  # which NumPy would turn into floats somehow
+        if given.dtype.kind not in "biufO" or (
+            given.dtype.kind == "O" and any(isinstance(one, _OTHERS) for one in given.flat)
+        ):
             raise TypeError
         array = given.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be an array of numbers, got {value!r}") from None
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
@@ -98,8 +102,9 @@ def increasing(name: str, values: FloatArray) -> None:
 
 def _real(name: str, value: Any) -> float:
     try:
-        if isinstance(value, str | bytes | bool | np.bool_) or np.iscomplexobj(value):
-            raise TypeError
-        return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number, got {value!r}") from None
+        array = np.asarray(value)
+        if array.ndim == 0 and array.dtype.kind in "iufO" and not isinstance(array.item(), _OTHERS):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{name} must be a number, got {value!r}")

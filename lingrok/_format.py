@@ -18,11 +18,11 @@ def number(value: float, digits: int = 2) -> str:
     if value == np.inf:
         return "never"
     if value != 0 and not 1e-3 <= abs(value) < 1e4:
-        return plain(f"{value:.{digits - 1}e}")
+        return short(f"{value:.{digits - 1}e}")
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:g}"
 
 
-def plain(digits: str) -> str:
+def short(digits: str) -> str:
     """Write an exponent without its sign and zeros: 1e7, not 1e+07."""
     return digits.replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")

@@ -99,7 +99,7 @@ def _said(value: object) -> str:
         said = repr(value)
     elif isinstance(value, int | float | np.integer | np.floating):
         short = f"{float(value):g}"
-        said = _format.plain(short if float(short) == value else str(value))
+        said = _format.short(short if float(short) == value else str(value))
     elif isinstance(value, list | tuple) and len(value) <= _SHORT:
         inner = [_said(one) for one in value]
         said = f"[{', '.join(inner)}]" if "…" not in inner else said
