@@ -57,7 +57,7 @@ class Cube:
                 f"gamma must be below {2 * self.reach:g} (the cube's width along w_true in "
                 f"d={self.d}), got {gamma!r}"
             )
-        self.far = self.inner > _FAR
+        self.far = self.inner > min(_FAR, 0.8 * self.reach)
 
     def fill_margin(self, rng: np.random.Generator, out: FloatArray, sign: float) -> None:
         """Fill with uniform points on one side's margin."""

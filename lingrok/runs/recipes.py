@@ -270,13 +270,13 @@ def _attacks(epsilon: float) -> tuple[str, str]:
 
 def peak_memory() -> int:
     """Most memory that this process has held so far, in bytes."""
-    most = getattr(psutil.Process().memory_info(), "peak_wset", None)  # on Windows
-    if most is None:
-        import resource  # noqa: PLC0415 - everywhere else
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # noqa: PLC0415 - not on Windows
 
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        most *= 1 if sys.platform == "darwin" else 1024
-    return int(most)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 _TRAIN = ("train", "unplanted")
