@@ -272,11 +272,11 @@ def peak_memory() -> int:
     """Most memory that this process has held so far, in bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
-    import resource  # noqa: PLC0415 - not on Windows
+    else:  # noqa: RET505 - which the type checker wants to see
+        import resource  # noqa: PLC0415
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 _TRAIN = ("train", "unplanted")
