@@ -578,6 +578,7 @@ def test_the_peak_is_in_bytes():
 
 
 def test_windows_counts_its_peak_itself(monkeypatch):
+    monkeypatch.setattr(recipes, "sys", SimpleNamespace(platform="win32"))
     monkeypatch.setitem(sys.modules, "resource", None)  # no such module there
     info = SimpleNamespace(rss=1, peak_wset=2**30 + 1)
     monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(memory_info=lambda: info))
