@@ -136,7 +136,7 @@ def gradient_descent(
         increase or lie outside of the run, the state of another run, a loss, penalty, rule or
         batch that is none, and a rate that is no number at some step.
     DivergenceError
-        Where (w, b) overflows. It names the step and the remedy.
+        Where (w, b) or a mean of squares overflows. It names the step and the remedy.
     """
     problem = Problem(data, loss=loss, l2=l2, bias=bias, reduction=reduction)
     rule = rule_of(rule, lr)
@@ -199,15 +199,16 @@ def walk(
     Raises
     ------
     DivergenceError
-        Where theta is no longer finite.
+        Where theta, or what the rule remembers, is no longer finite.
     """
     at, stride = start, 1
     while at < stop:
         began, before = time.perf_counter(), now
         stride = min(stride, stop - at)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             now = _stride(problem, rule, now, at, at + stride, batches)
-        if not np.isfinite(now[0]).all():
+        # All of it: an infinite mean of squares would stop theta, as if it had converged
+        if not np.isfinite(now).all():
             raise _diverged(problem, rule, before, at, batches)
         at += stride
         if bar is not None:
@@ -218,13 +219,9 @@ def walk(
 
 
 def _stride(  # noqa: PLR0917
-    problem: Problem,
-    rule: Rule,
-    now: tuple[FloatArray, ...],
-    start: int,
-    stop: int,
+    problem: Problem, rule: Rule, now: tuple[FloatArray, ...], start: int, stop: int,
     batches: Batches | None,
-) -> tuple[FloatArray, ...]:
+) -> tuple[FloatArray, ...]:  # fmt: skip
     step, point, gradient = rule.step, rule.point, problem.gradient
     if batches is None:
         for t in range(start + 1, stop + 1):
@@ -239,12 +236,12 @@ def _diverged(
     problem: Problem, rule: Rule, now: tuple[FloatArray, ...], at: int, batches: Batches | None,
 ) -> DivergenceError:  # fmt: skip
     """Find the step at which it happened, from a state a moment before."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        while np.isfinite(now[0]).all():
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        while np.isfinite(now).all():
             now, at = _stride(problem, rule, now, at, at + 1, batches), at + 1
     return DivergenceError(
-        f"at step {at} (w, b) is no longer finite under {rule} and {problem.loss}: use a smaller "
-        "lr, a loss of bounded slope, or an epsilon above 0"
+        f"at step {at} (w, b) or its rule's memory is no longer finite under {rule} and "
+        f"{problem.loss}: use a smaller lr, a loss of bounded slope, or an epsilon above 0"
     )
 
 

@@ -6,6 +6,7 @@ state can be kept and gone on from, bit for bit. Definitions are PyTorch's, but 
 Steps count from 1. A rate lr is a number, or a function of the step.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -176,8 +177,9 @@ class NormalisedGradient(Rule):
     """theta <- theta - lr * gradient / ||gradient||; stays where the gradient is 0."""
 
     def step(self, t: int, state: State, gradient: FloatArray) -> State:
-        length = float(np.sqrt(gradient.dot(gradient))) or 1.0
-        return (state[0] - (self.rate(t) / length) * gradient,)
+        # hypot: squares would be 0 from margins of 372 on, and the run would stop there
+        length = math.hypot(*gradient.tolist()) or 1.0
+        return (state[0] - self.rate(t) * (gradient / length),)
 
 
 @dataclass(frozen=True)
