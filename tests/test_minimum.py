@@ -85,6 +85,48 @@ def test_refuses_what_has_no_finite_minimum(loss):
         minimiser(planted(100), loss=loss)
 
 
+def touching(seed):
+    """Classes parted by a hyperplane that all but two points lie on."""
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(8, 20)), int(rng.integers(1, 4))
+    y = rng.choice([-1.0, 1.0], n)
+    X = 10 ** rng.uniform(0, 1.5) * rng.standard_normal((n, d))
+    X[:, 0] = np.where(np.arange(n) < n - 2, 0.0, y)
+    return Dataset(X, y)
+
+
+@pytest.mark.parametrize("loss", [one for one in SMOOTH if one is not SQUARED], ids=repr)
+def test_weakly_separable_classes_have_no_finite_minimum_either(loss):
+    # Curvature on the way there is lost to rounding beside that of the points on the hyperplane
+    for seed in range(40):
+        with refuses("l2", "0.0"):
+            minimiser(touching(seed), loss=loss)
+
+
+# One class alone, whose b is free
+ALONE = Dataset(np.random.default_rng(0).standard_normal((20, 2)), np.ones(20))
+
+
+@pytest.mark.parametrize("loss", [*SMOOTH, SQUARED_HINGE], ids=repr)
+def test_one_class_alone_has_a_minimum_where_b_is_penalised_too(loss):
+    if loss in {SQUARED, SQUARED_HINGE}:
+        assert minimiser(ALONE, loss=loss, l2=0.1).gradient < 1e-12
+        return
+    with refuses("l2", "0.1"):
+        minimiser(ALONE, loss=loss, l2=0.1)
+    assert minimiser(ALONE, loss=loss, l2=(0.1, 0.1)).gradient < 1e-12
+
+
+@LOSSES
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+def test_the_minimum_may_be_at_0(loss, l2):
+    # Classes that no hyperplane tells apart: gradients at 0 are rounding, and so are steps
+    corners = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]]) / 3
+    data = Dataset(np.repeat(corners, 7, axis=0), np.repeat([1, 1, -1, -1], 7))
+    end = minimiser(data, loss=loss, l2=l2)
+    np.testing.assert_allclose([*end.w, end.b], 0, atol=1e-14)
+
+
 def test_refuses_what_newtons_method_cannot_see():
     with refuses("loss", "HINGE"):
         minimiser(planted(100), loss=HINGE, l2=0.1)

@@ -52,7 +52,7 @@ def minimiser(
     ------
     ValueError
         As `gradient_descent`; for a loss without curvature; and where there is no finite minimum,
-        as for separable data without a penalty.
+        as for separable data without a penalty, or one class alone without a penalty on b.
     """
     problem = Problem(data, loss=loss, l2=l2, bias=bias, reduction=reduction)
     if not loss.steepest:
@@ -60,10 +60,13 @@ def minimiser(
     theta, last = np.zeros(problem.size), np.inf
     with one_blas_thread():
         gradient, hessian = problem.gradient_and_hessian(theta)
+        first = hessian
+        # A length that moves margins by a thousandth: where the minimum is at 0, a scale for steps
+        short = 1e-3 * (problem.value(theta) / max(float(np.trace(first)), 1e-300)) ** 0.5
         for _ in range(_NEWTON):
             step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
             decrement = float(gradient @ step)
-            size = float(np.linalg.norm(step)) / max(float(np.linalg.norm(theta)), 1e-300)
+            size = float(np.linalg.norm(step)) / max(float(np.linalg.norm(theta)), short)
             if not decrement > 0 or size <= _DONE or (size <= _NEAR and decrement >= last):
                 break
             last, part = decrement, 1.0
@@ -76,9 +79,18 @@ def minimiser(
             theta = theta - part * step
             gradient, hessian = problem.gradient_and_hessian(theta)
         else:
-            raise ValueError(
-                f"l2 must be above 0 where nothing else bounds theta (separable classes under "
-                f"{loss}), got {l2!r}: the minimum lies at infinity"
-            )
+            raise _unbounded(loss, l2)
+    # Along a way to infinity that the rows do see, curvature is lost to rounding, and Newton stops
+    values, vectors = np.linalg.eigh(hessian)
+    flat = vectors[:, values <= 16 * np.finfo(float).eps * problem.size * values[-1]]
+    if loss.smooth and np.trace(flat.T @ first @ flat) > 1e-12 * np.trace(first):
+        raise _unbounded(loss, l2)
     b = float(theta[-1]) if bias else 0.0
     return Minimum(theta[: data.d], b, problem.value(theta), float(np.linalg.norm(gradient)))
+
+
+def _unbounded(loss: Loss, l2: float | tuple[float, float]) -> ValueError:
+    return ValueError(
+        f"l2 must be above 0 where nothing else bounds theta (classes that a hyperplane parts, if "
+        f"only weakly; one class alone, for b), got {l2!r}: under {loss} the minimum is at infinity"
+    )
