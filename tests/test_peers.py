@@ -1,11 +1,11 @@
-"""Update rules against PyTorch's, step by step, for 1,000 steps.
+"""Update rules against PyTorch's, for 1,000 steps, and minima against scikit-learn's.
 
     python tests/test_peers.py      writes peers.json again (pip install 'lingrok[peers]')
 
-PyTorch is large, so what it finds is kept in peers.json, and no other test or page needs it. Where
-it is installed, the file is compared with it as well. It has no schedule for Nesterov's momentum
-(test_rules has one by a closed form), and no normalised descent; its momentum buffer starts with
-the first gradient, which is ours from rest.
+They are large, so what they find is kept in peers.json, and no other test or page needs them. Where
+they are installed, the file is compared with them as well. PyTorch has no schedule for Nesterov's
+momentum (test_rules has one by a closed form), and no normalised descent: there its gradients are
+divided by hand. Its momentum buffer starts with the first gradient, which is ours from rest.
 """
 
 import json
@@ -14,17 +14,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lingrok import Dataset, gradient_descent
+from lingrok import Dataset, gradient_descent, minimiser
+from lingrok.losses import LOGISTIC, SQUARED, SQUARED_HINGE
 from lingrok.rules import (
     Adam,
     GradientDescent,
     HeavyBall,
     Nesterov,
+    NormalisedGradient,
     RMSprop,
+    SignDescent,
 )
 
 PEERS = Path(__file__).with_name("peers.json")
 STEPS = [1, 2, 3, 10, 30, 100, 300, 1000]
+
+
+def fading(t):
+    return 0.1 / t**0.5
+
+
 # Our rule, and the optimiser with its options, per parameter group, that should be the same
 TABLE = {
     "plain": (GradientDescent(0.1), "SGD", {"lr": 0.1}),
@@ -42,9 +51,27 @@ TABLE = {
         {"lr": 0.01, "betas": (0.5, 0.8), "eps": 1e-3},
     ),
     "AdamW": (Adam(0.01, weight_decay=0.3), "AdamW", {"lr": 0.01, "weight_decay": 0.3}),
+    "plain, fading": (GradientDescent(fading), "SGD", {"lr": 0.1}),
+    "Adam, fading": (Adam(fading), "Adam", {"lr": 0.1}),
+    "normalised": (NormalisedGradient(1e-3), "SGD", {"lr": 1e-3}),
+    # Adam that remembers nothing divides each coordinate by its own length
+    "sign": (SignDescent(1e-3), "Adam", {"lr": 1e-3, "betas": (0.0, 0.0), "eps": 0.0}),
 }  # fmt: skip
 L2 = {"no penalty": 0.0, "penalty": 0.01}
 CASES = [f"{name}, {penalty}" for name in TABLE for penalty in L2]
+# Loss and penalty of a minimum, and the estimator with its options that should find it. Its sum of
+# losses stands beside its penalty, so that C or alpha has n; LinearSVC's b is penalised as w is
+MINIMA = {
+    "logistic": (
+        LOGISTIC, 0.01, "LogisticRegression",
+        {"C": 1 / 0.24, "solver": "newton-cholesky", "tol": 1e-12},
+    ),
+    "squared hinge": (
+        SQUARED_HINGE, (0.02, 0.02), "LinearSVC",
+        {"C": 1 / 0.48, "dual": False, "tol": 1e-12, "max_iter": 10**6},
+    ),
+    "squared": (SQUARED, 0.5, "Ridge", {"alpha": 6.0, "solver": "cholesky"}),
+}  # fmt: skip
 
 
 def points():
@@ -67,15 +94,31 @@ def by_torch(name, l2):
     b = torch.zeros((), dtype=torch.float64, requires_grad=True)
     groups = [{"params": [w]}, {"params": [b], "weight_decay": 0.0}]
     optimiser = getattr(torch.optim, optimiser)(groups, **options)
+    fades = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: (k + 1) ** -0.5)  # k from 0
     found = []
     for step in range(1, STEPS[-1] + 1):
         optimiser.zero_grad()
         loss = torch.nn.functional.softplus(-y * (X @ w + b)).mean() + l2 / 2 * (w**2).sum()
         loss.backward()
+        if name == "normalised":
+            length = (w.grad.square().sum() + b.grad.square()).sqrt()
+            w.grad, b.grad = w.grad / length, b.grad / length
         optimiser.step()
+        if name.endswith("fading"):
+            fades.step()
         if step in STEPS:
             found.append([*w.tolist(), b.item()])
     return found
+
+
+def by_scikit_learn(name):
+    """(w, b) at the minimum."""
+    from sklearn import linear_model, svm  # noqa: PLC0415 - large
+
+    data, (_, _, estimator, options) = points(), MINIMA[name]
+    estimator = getattr(svm if estimator == "LinearSVC" else linear_model, estimator)(**options)
+    estimator.fit(data.X, data.y)
+    return [*estimator.coef_.ravel().tolist(), float(np.ravel(estimator.intercept_)[0])]
 
 
 def ours(name, l2):
@@ -104,6 +147,14 @@ def test_walks_as_pytorch_does(name, penalty, peers):
     assert (error / np.linalg.norm(theirs, axis=1)).max() < 1e-12
 
 
+@pytest.mark.parametrize("name", MINIMA)
+def test_minima_are_scikit_learns(name, peers):
+    loss, l2, *_ = MINIMA[name]
+    end = minimiser(points(), loss=loss, l2=l2)
+    assert [*peers["minima"]] == [*MINIMA]
+    np.testing.assert_allclose([*end.w, end.b], peers["minima"][name], rtol=1e-12)
+
+
 def test_epsilon_stands_outside_of_the_root(peers):
     theirs = np.array(peers["thetas"]["RMSprop, other settings, no penalty"])
     data, theta, square = points(), np.zeros(4), 0
@@ -124,13 +175,24 @@ def test_the_file_is_what_pytorch_says(peers):
             )
 
 
+def test_the_file_is_what_scikit_learn_says(peers):
+    pytest.importorskip("sklearn", reason="the extra lingrok[peers] is not installed")
+    for name in MINIMA:
+        np.testing.assert_allclose(by_scikit_learn(name), peers["minima"][name], rtol=1e-12)
+
+
 def main():
+    import sklearn  # noqa: PLC0415 - large
     import torch  # noqa: PLC0415 - large
 
     thetas = {
         f"{name}, {penalty}": by_torch(name, l2) for name in TABLE for penalty, l2 in L2.items()
     }
-    content = {"torch": torch.__version__.split("+")[0], "steps": STEPS, "thetas": thetas}
+    content = {
+        "torch": torch.__version__.split("+")[0], "steps": STEPS, "thetas": thetas,
+        "scikit-learn": sklearn.__version__,
+        "minima": {name: by_scikit_learn(name) for name in MINIMA},
+    }  # fmt: skip
     PEERS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
