@@ -127,6 +127,13 @@ def test_small_pulls_keep_their_digits(z):
             assert pull == pytest.approx(float(exact), rel=1e-13)
 
 
+def test_the_logistic_curvature_keeps_its_digits_on_both_sides():
+    z = np.array([1.0, 30.0, 300.0, 700.0])
+    exact = np.exp(-z) / (1 + np.exp(-z)) ** 2
+    for sign in (1, -1):
+        np.testing.assert_allclose(LOGISTIC.curvature(sign * z), exact, rtol=1e-13)
+
+
 def test_a_kink_counts_as_what_lies_beyond_it():
     # As in PyTorch: where z = 1 nothing pulls any more
     assert HINGE.slope(np.array([1.0]))[0] == 0

@@ -103,6 +103,20 @@ def test_weakly_separable_classes_have_no_finite_minimum_either(loss):
             minimiser(touching(seed), loss=loss)
 
 
+def test_a_flat_bottom_is_a_minimum_where_a_loss_reaches_0():
+    end = minimiser(Dataset([[1.0], [10.0]], [1, 1]), loss=SQUARED_HINGE, bias=False)
+    assert end.w[0] == pytest.approx(1, rel=1e-12)  # beyond which nothing pulls, nor curves
+    assert end.value < 1e-20
+
+
+def test_whole_newton_steps_that_would_go_round_in_circles_are_cut():
+    for seed in range(100):  # over kinks, there and back, in a few of them
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((30, 8)) + rng.normal(0, 1, 8)
+        data = Dataset(X, np.where(X @ rng.standard_normal(8) > 0, 1.0, -1.0))
+        assert minimiser(data, loss=SQUARED_HINGE, l2=1e-5).gradient < 1e-12
+
+
 # One class alone, whose b is free
 ALONE = Dataset(np.random.default_rng(0).standard_normal((20, 2)), np.ones(20))
 
