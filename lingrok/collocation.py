@@ -123,6 +123,7 @@ class Leap:
         return self.error * m**2 / (interval.half * end)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # Newton's iteration may run away: it is given up
 def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: float) -> Leap:
     """Solve (*) on an interval with m points, to an error well below `share`.
 
@@ -142,7 +143,7 @@ def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: 
     c = _predict(motion, interval, m, near)
     curvatures: FloatArray | None = None
     previous = np.inf
-    for _ in range(_NEWTON):  # which may run away: it is then given up
+    for _ in range(_NEWTON):
         thetas = interval.theta + values @ c
         if motion.size <= _FEW:
             both = [motion.both(theta) for theta in thetas]

@@ -133,9 +133,10 @@ class _Course:
         if not swings.any():
             return 0.0
         k = len(self.recent) - 1
-        last = (np.diff(self.recent, k, axis=0)[0] @ basis)[swings]
-        fast = np.abs(_roots(curvature[swings], self.motion.inertia) - 1).min(axis=0)
-        return float(SAFETY * np.linalg.norm(last / fast**k))
+        with np.errstate(over="ignore", invalid="ignore"):  # then no leap is tried
+            last = (np.diff(self.recent, k, axis=0)[0] @ basis)[swings]
+            fast = np.abs(_roots(curvature[swings], self.motion.inertia) - 1).min(axis=0)
+            return float(SAFETY * np.linalg.norm(last / fast**k))
 
     def mismatch(self, leap: Leap) -> float:
         """Bound what a last displacement that is not the curve's does to theta."""
