@@ -1,6 +1,7 @@
 """Attacks against closed forms, against linear programmes and duals, and against each other."""
 
 import tracemalloc
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -261,6 +262,15 @@ def test_both_classes_are_attacked_alike(make, preserve_label):
     np.testing.assert_array_equal(
         worst_case(w, 2, data, **threat), -worst_case(w, 2, mirrored, **threat)
     )
+
+
+def test_defaults_are_those_of_appendix_c():
+    plain = {name: value.default for name, value in signature(pgd).parameters.items()}
+    assert (plain["step"], plain["steps"]) == (0.25, 20)
+    given = {
+        name: value.default for name, value in signature(adversarial_accuracy).parameters.items()
+    }
+    assert (given["pgd_step"], given["pgd_steps"], given["method"]) == (0.25, 20, "exact")
 
 
 def test_sign_steps_parallel_to_w_true_go_nowhere_where_labels_are_kept():

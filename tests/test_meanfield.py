@@ -158,6 +158,8 @@ def test_ends_aloud_where_support_vectors_are_separated_across():
     assert np.isnan(field.along[-1])
     assert np.isfinite(field.along[: len(field.steps) // 2]).all()
     assert np.isnan(field.b_sd[-1])
+    widest = np.nanmax(field.lateral) * np.sqrt(lateral_variance(np.array([5e-3]), 64)[0])
+    assert 2 < widest <= 3  # standard deviation of the planted margins
     assert np.isnan(predicted_accuracy(field)[-1])
     for by in ("distance", "accuracy"):
         assert np.isnan(predicted_grokking_time(field, eps=0.01, by=by).median)
@@ -337,14 +339,21 @@ def test_grokking_times_follow_the_theory(compared):
     assert predicted.median == pytest.approx(np.median(measured), rel=2 * tolerance)
 
 
-@pytest.mark.parametrize(("d", "late"), [(2, 1e5), (24, 1e8)])
-def test_the_spread_over_seeds_is_predicted_too(d, late):
-    setting = {"n_pos": 500, "n_neg": 500, "sv_pos": 150, "sv_neg": 100, "gamma": 1e-2, "d": d}
-    steps = [10, 100, 1000, 10_000, late]
-    runs = ensemble(range(60), late, n_test=2, checkpoints=steps, **setting)
-    field = mean_field(steps=late, checkpoints=steps, **setting)
+@pytest.mark.parametrize(
+    ("count", "d", "planted", "steps"),
+    [
+        (60, 2, (150, 100), [10, 100, 1000, 10_000, 1e5]),
+        (60, 24, (150, 100), [10, 100, 1000, 10_000, 1e8]),
+        (120, 32, (300, 20), [1e6, 1e7]),  # where the products of lateral averages cancel least
+    ],
+)
+def test_the_spread_over_seeds_is_predicted_too(count, d, planted, steps):
+    setting = {"n_pos": 400, "n_neg": 400, "gamma": 1e-2, "d": d}
+    setting |= dict(zip(("sv_pos", "sv_neg"), planted, strict=True))
+    runs = ensemble(range(count), steps[-1], n_test=2, checkpoints=steps, rtol=1e-4, **setting)
+    field = mean_field(steps=steps[-1], checkpoints=steps, **setting)
     ratio = np.array([run.b for run in runs.runs]).std(axis=0, ddof=1) / field.b_sd
-    assert np.all(np.abs(np.log(ratio)) < SIGMAS / np.sqrt(2 * 60) + 0.1)
+    assert np.all(np.abs(np.log(ratio)) < SIGMAS / np.sqrt(2 * count) + 0.1)
 
 
 @pytest.mark.parametrize("eps", [0.05, 0.2])  # late, and on the bias's plateau

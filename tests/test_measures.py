@@ -21,6 +21,8 @@ def test_a_point_on_the_hyperplane_counts_as_wrong():
     data = Dataset(np.array([[1.0], [0.0], [-1.0], [2.0]]), np.array([1.0, 1.0, -1.0, -1.0]), 1.0)
     run = hand_made([1, 2, 3], [[1.0], [-1.0], [1.0]], [0.0, 0.0, -1.0])
     assert accuracy(run, data) == pytest.approx([0.5, 0.25, 0.25])
+    mirrored = Dataset(data.X, -data.y, 1.0)
+    assert accuracy(run, mirrored) == pytest.approx([0.25, 0.5, 0.5])
 
 
 def test_accuracy_wants_the_same_dimension():
@@ -41,6 +43,11 @@ def test_times_against_one_are_infinite_where_it_is_not_reached():
     assert (never.t_train, never.zeta) == (np.inf, np.inf)
 
 
+def test_rounding_does_not_hide_a_level_that_is_met():
+    assert (1 - 0.08) * 0.75 > 0.69  # as floats have it
+    assert grokking_time(STEPS, [1.0] * 4, [0.1, 0.69, 0.75, 0.75], eps=0.08).t_test == 10
+
+
 def test_an_early_passage_does_not_keep_the_level():
     test = [0.9, 0.5, 0.6, 0.6]
     assert grokking_time(STEPS, [1.0] * 4, test, eps=0.05).t_test == 1
@@ -52,6 +59,9 @@ def test_crossing_is_the_last_one_and_exact_in_log_time():
     assert crossing_time(STEPS, distance, 2.0) == pytest.approx(100 * 10**0.5)
     assert crossing_time(STEPS, distance, 0.9) == np.inf
     assert crossing_time(STEPS, distance, 5.0) == 1
+    touching = [2.0, 1.0, 1.0, 0.5]
+    assert crossing_time(STEPS, touching, 1.0) == pytest.approx(10)
+    assert crossing_time(STEPS, [2.0, 2.0, 2.0, 1.0], 1.0) == pytest.approx(1000)
 
 
 def test_phases_meet_at_the_peak_and_at_the_shell():
@@ -59,6 +69,8 @@ def test_phases_meet_at_the_peak_and_at_the_shell():
     found = phases(run, gamma=0.01, alpha=10)
     assert found.unlearning == 10
     assert found.generalisation == pytest.approx(100 * 10 ** (0.1 / 0.18))
+    inside = phases(run, gamma=0.06, alpha=10)  # never beyond the shell: both ends at the peak
+    assert (inside.unlearning, inside.generalisation) == (10, 10)
 
 
 @pytest.mark.parametrize(

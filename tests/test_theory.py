@@ -149,6 +149,11 @@ def test_planted_points_are_the_support_and_leave_gamma(augmented, d, n):
     assert below == pytest.approx(above, rel=1e-9)
 
 
+def test_a_point_just_off_the_margin_is_no_support():
+    X = np.array([[1.0, 0], [1 + 1e-6, 1], [-1, 0], [-1 - 1e-9, 1]])
+    assert max_margin(Dataset(X, np.array([1.0, 1, -1, -1]))).support.tolist() == [0, 2, 3]
+
+
 def test_a_hundred_thousand_points_in_64_dimensions():
     data = sample_standard(50_000, 50_000, d=64, sv_pos=3000, sv_neg=2500, seed=1)
     svm = max_margin(data)
@@ -290,6 +295,12 @@ def test_the_residual_of_a_separator_off_the_origin():
     late = fast_forward(TILTED, 1e14, lr=0.1, checkpoints=[10**14])
     z = TILTED.y * (TILTED.X @ late.w[0] + late.b[0])
     assert z == pytest.approx(np.log(1e14 / limit.clock), abs=1e-6)
+
+
+def test_a_small_dual_is_one():
+    X = np.array([[1e8, 1], [-1, 1], [0, -1.0]])
+    limit = residual_limit(Dataset(X, np.array([1.0, 1, -1])))
+    assert limit.dual[0] / limit.dual[1] == pytest.approx(1e-8)
 
 
 def test_refuses_a_residual_that_grows_without_limit():
