@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import (
     blobs,
+    central,
     curvature,
     plain_loop,
     planted,
@@ -26,6 +27,7 @@ from lingrok import (
 )
 from lingrok import fastforward as module
 from lingrok.losses import EXPONENTIAL, HINGE, LOGISTIC, SQUARED, SQUARED_HINGE, polynomial
+from lingrok.problem import Problem
 from lingrok.rules import Adam, GradientDescent, HeavyBall, Nesterov
 
 
@@ -254,6 +256,21 @@ def test_modes_grow_by_the_eigenvalues_of_a_step():
         reached = [np.linalg.matrix_power(step, t)[0] @ [1, 1] for t in range(200)]
         assert module._worst_growth(np.array([kappa]), 0.5) == pytest.approx(np.abs(reached).max())
     np.testing.assert_allclose(module._roots(np.array([0.3, 1.8]), 0.0), [[0.7, -0.8]])
+
+
+def test_a_leap_knows_what_an_error_at_its_start_grows_to():
+    data, rule = blobs(), HeavyBall(0.2, 0.8)
+    motion = collocation.Motion(Problem(data), rule)
+    theta = fast_forward(data, 100, rule=rule, checkpoints=[100])
+    start = np.append(theta.w[0], theta.b[0])
+
+    def leap(theta):
+        interval = collocation.Interval(100, 0.5, theta)
+        return collocation.solve(motion, interval, 12, None, 1e-10)
+
+    by_start = central(lambda theta: leap(theta).at(np.array([100 * np.e]))[0], start, 1e-6).T
+    assert leap(start).growth == pytest.approx(max(1, np.linalg.norm(by_start, 2)), rel=1e-4)
+    assert collocation.Leap(collocation.Interval(1, 1, start), start, 0).growth == 1
 
 
 def test_a_bar_counts_decades(monkeypatch):

@@ -141,6 +141,9 @@ def test_a_schedule_is_known_by_its_rates():
     one, other = GradientDescent(lambda t: 1 / t), GradientDescent(lambda t: 2 / t)
     same = GradientDescent(lambda t: 1 / max(t, 1))
     assert one.identity([1, 5]) == same.identity([1, 5]) != other.identity([1, 5])
+    names = {HeavyBall(one.lr, momentum).identity([1, 5]) for momentum in (0.5, 0.9)}
+    assert len(names) == 2
+    assert Adam(one.lr).identity([1]) != Adam(one.lr, betas=(0.5, 0.9)).identity([1])
 
 
 def test_decay_is_of_w_only():

@@ -48,6 +48,7 @@ ALSO_JUDGED_BY = {
     "chunked": ["sweep"],
     "cube": ["data"],
     "collocation": ["fastforward"],
+    "descent": ["rules", "state"],
     "fastforward": ["state"],
 }
 NO_MUTANTS = {"__init__", "__main__"}  # the facade and the command line
