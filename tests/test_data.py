@@ -1,6 +1,7 @@
 """Sampled points lie where section 5.1 puts them, and are spread as if rejected from the cube."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -256,6 +257,16 @@ def test_sampled_points_are_immutable_too():
     for data in (sample_standard(2, 2, sv_pos=1, seed=1), sample_concentrated(2, 2, seed=1)):
         assert not data.X.flags.writeable
         assert not data.y.flags.writeable
+
+
+def test_sampled_points_are_not_copied():
+    tracemalloc.start()
+    try:
+        data = sample_standard(10_000, 10_000, d=64, seed=1)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert taken < 1.5 * data.X.nbytes
 
 
 def test_dataset_of_lists_and_integers():

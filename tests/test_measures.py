@@ -96,8 +96,8 @@ def test_refuses_series_that_do_not_fit():
 
 
 def test_numbers_read_as_one_writes_them():
-    assert [number(v) for v in (0, 0.5, 12.3, 8999, 1.04e7, 2e-4, np.inf)] == [
-        "0", "0.5", "12", "9000", "1.0e7", "2.0e-4", "never",
+    assert [number(v) for v in (0, 0.5, 12.3, 8999, 1e4, 1.04e7, 2e-4, np.inf)] == [
+        "0", "0.5", "12", "9000", "1.0e4", "1.0e7", "2.0e-4", "never",
     ]  # fmt: skip
     assert [number(v) for v in (-np.inf, -1.04e7, np.nan)] == ["-inf", "-1.0e7", "nan"]
     assert spread([3, 1, np.inf]) == "3 [1, never]"

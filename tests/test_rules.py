@@ -8,6 +8,7 @@ import pytest
 from problems import blobs, planted, refuses, relative_error, thetas
 
 from lingrok import Dataset, DivergenceError, fast_forward, gradient_descent
+from lingrok.descent import Batches
 from lingrok.losses import EXPONENTIAL, HINGE, LOGISTIC, SQUARED
 from lingrok.problem import Problem
 from lingrok.rules import (
@@ -246,6 +247,13 @@ def test_a_seed_is_a_run_and_another_seed_another():
     few = run(seed=1, checkpoints=[13, 100])
     every = run(seed=1, checkpoints=range(1, 101))
     np.testing.assert_array_equal(thetas(few), thetas(every)[[12, 99]])
+
+
+def test_a_step_has_its_batch_whatever_was_asked_before():
+    batches = Batches(blobs(30, 2), 7, replace=False, seed=1)
+    ahead = [batches(t) for t in range(1, 16)]
+    for t in reversed(range(1, 16)):  # the search for the step of a divergence goes back
+        np.testing.assert_array_equal(batches(t), ahead[t - 1])
 
 
 def test_a_batch_of_all_points_is_the_whole_gradient():

@@ -289,6 +289,8 @@ def test_chunks_refuse_what_they_cannot_hold():
         ChunkedDataset(rows, y[:5], 1.0)
     with refuses("gamma", "0"):
         ChunkedDataset(rows, y, 0)
+    with pytest.raises(TypeError):  # where a Dataset has w_true too
+        ChunkedDataset(rows, y, 1.0, np.array([1.0, 0.0]))
     with refuses("y", "2 at index 1"):
         fast_forward(ChunkedDataset(rows, np.array([1, 2, 1, -1, 1, -1]), 1.0), 10)
     X[4, 1] = np.nan
