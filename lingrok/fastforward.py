@@ -173,8 +173,8 @@ def fast_forward(
     data, steps, lr, reduction, bias, checkpoints, loss, l2
         As in `gradient_descent`; `steps` may be 1e14 as well, and the loss must be smooth.
     rtol : float
-        Largest error of (w, b) at any checkpoint, relative to its length, from 1e-12 to 1e-2.
-        No result leaves with an estimate above it.
+        Largest error of (w, b) at any checkpoint, relative to its length, from 1e-12 to 1e-2. No
+        result leaves with an estimate above it, but for what rounding does to descent itself.
     progress : bool
         Show a bar over the decades of steps.
     state : path, optional
@@ -305,9 +305,8 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
             if not steepest < 2:
                 _check_stable(course.curvatures()[0][-1], course.motion, n)
             course.leap(leap, stop)
-            course.length = length * min(
-                2.0, max(0.5, 0.85 * (share / max(leap.error, 1e-3 * share)) ** (1 / order))
-            )
+            spare = share / max(leap.error, 1e-3 * share, 1e-300)  # share is 0 where theta is
+            course.length = length * min(2.0, max(0.5, 0.85 * spare ** (1 / order)))
         yield
 
 

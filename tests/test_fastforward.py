@@ -110,6 +110,13 @@ def test_counts_the_rounding_of_terms_that_cancel():
     assert np.all(relative_error(fast, thetas(exact)) <= fast.error_estimate)
 
 
+def test_a_run_that_never_leaves_the_origin_stays_there():
+    balanced = Dataset(
+        [[1.0], [1.0]], [1, -1]
+    )  # where an error relative to its length has no sense
+    assert not thetas(fast_forward(balanced, 10**6)).any()
+
+
 @pytest.mark.parametrize("steps", [600, 601, 777, 1003])
 def test_walks_on_from_a_whole_step(steps):
     data = blobs(20, 1)
