@@ -148,7 +148,11 @@ class _Course:
 
     def curvatures(self) -> tuple[FloatArray, FloatArray]:
         """Eigenvalues and eigenvectors of lr times the Hessian here."""
-        return tuple(np.linalg.eigh(self.motion.curvature(self.theta)))  # type: ignore[return-value]
+        with np.errstate(over="ignore", invalid="ignore"):
+            hessian = self.motion.curvature(self.theta)
+        if not np.isfinite(hessian).all():
+            _check_stable(np.inf, self.motion, self.n)
+        return tuple(np.linalg.eigh(hessian))  # type: ignore[return-value]
 
     def _advance(self, stop: int, curve: Callable[[FloatArray], FloatArray]) -> None:
         first, end = np.searchsorted(self.recorded, [self.n, stop], side="right")
@@ -315,7 +319,8 @@ def _check_stable(curvature: float, motion: Motion, n: int) -> None:
     limit = 2 * (1 + motion.inertia)
     if not np.isfinite(curvature):
         raise FastForwardError(
-            f"at step {n} the curvature of the loss leaves the range of floats: scale X down"
+            f"at step {n} the curvature of the loss leaves the range of floats: use a smaller "
+            "lr, or scale X down"
         )
     if curvature >= limit:
         raise FastForwardError(

@@ -333,6 +333,13 @@ def test_a_run_that_overflows_is_told():
         fast_forward(data, 1e4, lr=lr, loss=EXPONENTIAL)
 
 
+def test_a_curvature_that_overflows_is_told():
+    data = Dataset([[0.5, 1.0], [-0.1, -1.3], [0.8, 0.4], [0.3, -0.4]], [1, 1, -1, -1])
+    lr = 1.95 * 4 / np.linalg.eigvalsh(data.X.T @ data.X)[-1]
+    with pytest.raises(FastForwardError, match=r"at step 16 the curvature .*floats: .* smaller lr"):
+        fast_forward(data, 1e4, lr=lr, loss=EXPONENTIAL, bias=False)
+
+
 @pytest.mark.parametrize("loss", [HINGE, SQUARED_HINGE], ids=repr)
 def test_refuses_a_loss_with_kinks(loss):
     with refuses("loss", repr(loss)) as error:
