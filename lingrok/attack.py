@@ -4,24 +4,24 @@ The paper describes two adversaries. Both move a point x to x' inside a ball of 
 
 - appendix C: untargeted PGD in the l_inf ball (epsilon 1, 20 sign steps of 1/4), clipped to the
   range of the data;
-- section 5.1: the moved point keeps its label. Here that means that it obeys the rule by which
-  points are sampled, y w_true·x' >= gamma/2 (`preserve_label=True`).
+- section 5.1: the moved point keeps its label (`preserve_label=True`). Here that means that it
+  obeys the rule by which points are sampled, y w_true·x' >= gamma/2, or, with a `clearance` c below
+  1, that it enters the gap as far as y w_true·x' >= c gamma/2.
 
 For a linear model the worst x' is known exactly. In signed points z = y x the margin is w·z + y b,
-to be minimised over a box, and over the half-space w_true·z' >= gamma/2 where labels are kept.
+to be minimised over a box, and over the half-space w_true·z' >= c gamma/2 where labels are kept.
 Without the half-space a corner solves it. With it, it is a fractional knapsack: from that corner,
 coordinates go back, those with the smallest price w_i / w_true_i first, until the half-space is
 reached. The order of the prices is the same for all points. Without clipping the boxes are equal
 as well, and what the attack takes from a margin depends on one number a point: its *slack*
-y w_true·x - gamma/2, the room that it has before its label would change.
+y w_true·x - c gamma/2, the room that it has before its label would change.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 from tqdm.auto import tqdm
 
 from . import _checks
@@ -29,6 +29,7 @@ from ._checks import FloatArray
 from .data import Dataset, need
 from .descent import Trajectory
 from .measures import same_dimension
+from .rounding import pull
 
 _EPS = float(np.finfo(np.float64).eps)
 _CHUNK = 1 << 17  # numbers in a chunk of rows: 1 MB, so that a dozen passes find it in cache
@@ -36,7 +37,7 @@ _CHUNK = 1 << 17  # numbers in a chunk of rows: 1 MB, so that a dozen passes fin
 
 def worst_case(
     w: npt.ArrayLike, b: float, data: Dataset, *, epsilon: float, preserve_label: bool = False,
-    norm: float = np.inf, clip: tuple[float, float] | None = None,
+    clearance: float = 1.0, norm: float = np.inf, clip: tuple[float, float] | None = None,
 ) -> FloatArray:  # fmt: skip
     """Return the points with the smallest margins in the balls around the points, exactly.
 
@@ -51,8 +52,10 @@ def worst_case(
     epsilon : float
         Radius of the ball, 0 or more.
     preserve_label : bool
-        Keep y w_true·x' >= gamma/2 (section 5.1); without, any point of the ball will do
+        Keep y w_true·x' >= clearance gamma/2 (section 5.1); without, any point of the ball will do
         (appendix C).
+    clearance : float
+        From 1, where no moved point may lie in the gap, to 0, where it may touch the separator.
     norm : {inf, 2}
         Of the ball, as `ord` in `numpy.linalg.norm`; inf is the paper's.
     clip : (low, high), optional
@@ -69,14 +72,15 @@ def worst_case(
         For bad arguments, and for points whose ball does not meet the half-space or the range. A
         point that lies outside of the half-space by no more than rounding counts as on its edge.
     """
-    spec = _AttackSpec(data, epsilon, preserve_label, norm, clip)
+    spec = _AttackSpec(data, epsilon, preserve_label, clearance, norm, clip)
     return spec.points(_exact(spec, _hyperplane(w, b, data.d)[0]))
 
 
 def pgd(
     w: npt.ArrayLike, b: float, data: Dataset, *, epsilon: float, step: float = 0.25,
-    steps: int = 20, preserve_label: bool = False, clip: tuple[float, float] | None = None,
-    dtype: npt.DTypeLike | None = None, seed: int | None = None,
+    steps: int = 20, preserve_label: bool = False, clearance: float = 1.0,
+    clip: tuple[float, float] | None = None,
+    dtype: npt.DTypeLike | None = None, formula: str = "difference", seed: int | None = None,
 ) -> FloatArray:  # fmt: skip
     """Attack by projected gradient descent on the margin in the l_inf ball (appendix C).
 
@@ -85,16 +89,17 @@ def pgd(
 
     Parameters
     ----------
-    w, b, data, epsilon, preserve_label, clip
+    w, b, data, epsilon, preserve_label, clearance, clip
         As in `worst_case`.
     step : float
         Length of a step in each coordinate.
     steps : int
         At least 1.
     dtype : float type, optional
-        Take the gradient of the logistic loss, (s(margin) - 1) y w with the logistic function s,
-        as it comes out in this type: 0 where s rounds to 1, from a margin of 17 in float32. By
-        default the sign is exact.
+        Take the gradient of the logistic loss as it comes out in this type: 0 from some margin on,
+        such as 16.6 in float32 (`lingrok.rounding`). By default its sign is exact.
+    formula : str
+        Which formula of the loss is differentiated in that type, as in `lingrok.rounding.pull`.
     seed : int, optional
         Start from uniform points of the box; by default the attack starts from the points.
 
@@ -108,18 +113,19 @@ def pgd(
     Raises
     ------
     ValueError
-        As `worst_case`, and for step <= 0, steps < 1 and a dtype that is not a float.
+        As `worst_case`, and for step <= 0, steps < 1, a dtype that is not a float and an unknown
+        formula.
     """
-    spec = _AttackSpec(data, epsilon, preserve_label, np.inf, clip)
-    plane = _hyperplane(w, b, data.d)
-    return spec.points(_descent(spec, *plane, step=step, steps=steps, dtype=dtype, seed=seed))
+    spec = _AttackSpec(data, epsilon, preserve_label, clearance, np.inf, clip)
+    descent = _Descent(spec, step, steps, dtype, formula, seed)
+    return spec.points(descent.attack(*_hyperplane(w, b, data.d)))
 
 
 def adversarial_accuracy(
     trajectory: Trajectory, data: Dataset, *, epsilon: float, preserve_label: bool = False,
-    method: str = "exact", norm: float = np.inf, pgd_steps: int = 20, pgd_step: float = 0.25,
-    pgd_dtype: npt.DTypeLike | None = None, clip: tuple[float, float] | None = None,
-    progress: bool = False,
+    clearance: float = 1.0, method: str = "exact", norm: float = np.inf, pgd_steps: int = 20,
+    pgd_step: float = 0.25, pgd_dtype: npt.DTypeLike | None = None, pgd_formula: str = "difference",
+    pgd_seed: int | None = None, clip: tuple[float, float] | None = None, progress: bool = False,
 ) -> FloatArray:  # fmt: skip
     """Share of points that stay on their own side under attack at each checkpoint, shape (k,).
 
@@ -129,12 +135,12 @@ def adversarial_accuracy(
     ----------
     trajectory : Trajectory
     data : Dataset
-    epsilon, preserve_label, norm, clip
+    epsilon, preserve_label, clearance, norm, clip
         As in `worst_case`.
     method : {"exact", "pgd"}
         Whether points move as in `worst_case` or as in `pgd`, which knows the l_inf ball only.
-    pgd_steps, pgd_step, pgd_dtype
-        `steps`, `step` and `dtype` of `pgd`.
+    pgd_steps, pgd_step, pgd_dtype, pgd_formula, pgd_seed
+        `steps`, `step`, `dtype`, `formula` and `seed` of `pgd`.
     progress : bool
         Show a bar over the points.
 
@@ -145,30 +151,19 @@ def adversarial_accuracy(
         the trajectory.
     """
     _checks.one_of("method", method, ("exact", "pgd"))
-    spec = _AttackSpec(data, epsilon, preserve_label, norm, clip)
+    spec = _AttackSpec(data, epsilon, preserve_label, clearance, norm, clip)
     if method == "pgd" and norm == 2:
         raise ValueError(f'norm must be inf with method="pgd", got {norm!r}')
     same_dimension(trajectory, data)
     w, b = trajectory.w, trajectory.b
-    # Margins and slacks tell what the whole l_inf ball does: no attacked points are made
-    closed = method == "exact" and norm != 2 and clip is None
-    if closed:
-        losses = [_loss_of_margin(spec, one) for one in w]
-    elif method == "exact":
-        attacks = [_exact(spec, one) for one in w]
-    else:
-        descend = partial(_descent, spec, step=pgd_step, steps=pgd_steps, dtype=pgd_dtype)
-        attacks = [descend(*plane) for plane in zip(w, b, strict=True)]
+    descent = None
+    if method == "pgd":
+        descent = _Descent(spec, pgd_step, pgd_steps, pgd_dtype, pgd_formula, pgd_seed)
+    width, margins = _left(spec, w, b, descent)
     right = np.zeros(len(w), dtype=np.int64)
     with tqdm(total=data.n, unit="point", unit_scale=True, disable=not progress) as bar:
-        for rows in spec.chunks(len(w) if closed else max(data.d, len(w))):
-            if closed:
-                margins = rows.y * (w @ rows.x.T + b[:, None])
-                margins -= np.stack([loss(rows.slack) for loss in losses])
-            else:
-                attacked = [attack(rows) @ one for attack, one in zip(attacks, w, strict=True)]
-                margins = np.stack(attacked) + rows.y * b[:, None]
-            right += np.count_nonzero(margins > 0, axis=1)
+        for rows in spec.chunks(width):
+            right += np.count_nonzero(margins(rows) > 0, axis=1)
             bar.update(len(rows.y))
     return right / data.n
 
@@ -176,8 +171,8 @@ def adversarial_accuracy(
 class _AttackSpec:
     """What may be done to which points: the checked arguments, and the points in chunks."""
 
-    def __init__(
-        self, data: Dataset, epsilon: float, preserve_label: bool, norm: float,
+    def __init__(  # noqa: PLR0917
+        self, data: Dataset, epsilon: float, preserve_label: bool, clearance: float, norm: float,
         clip: tuple[float, float] | None,
     ) -> None:  # fmt: skip
         _checks.one_of("preserve_label", preserve_label, (True, False))
@@ -185,6 +180,9 @@ class _AttackSpec:
         known = need(data, *["gamma", "w_true"] * preserve_label)
         self.data, self.preserve_label, self.norm = data, preserve_label, norm
         self.epsilon = _checks.at_least_zero("epsilon", epsilon)
+        clearance = _checks.at_least_zero("clearance", clearance)
+        if clearance > 1:
+            raise ValueError(f"clearance must be from 0 to 1, got {clearance!r}")
         self.clip = None if clip is None else _checks.finite("clip", clip, 1)
         if self.clip is not None and (len(self.clip) != 2 or self.clip[0] >= self.clip[1]):
             raise ValueError(f"clip must be (low, high) with low < high, got {clip!r}")
@@ -195,7 +193,7 @@ class _AttackSpec:
         if preserve_label:
             # No sum feels smaller entries, and prices are divided by them
             self.w_true = np.where(np.abs(known.w_true) > _EPS**2, known.w_true, 0)
-            self.level = known.gamma / 2
+            self.level = clearance * known.gamma / 2
         # A sum of d terms of up to max |x|, and of sqrt(d) max |x| in all, rounds so. At d = 1024
         # planted points come out 1e-13 beside the margin; this bound is 4e-11.
         self.rounding = _EPS * data.d**1.5 * float(max(data.X.max(), -data.X.min()))
@@ -235,7 +233,7 @@ class _Rows:
             reach = self.slack + spec.epsilon * np.linalg.norm(spec.w_true, dual)
         self._refuse(
             -spec.rounding - reach,
-            f"epsilon must let every point keep y w_true·x >= gamma/2 = {spec.level:g}, "
+            f"epsilon must let every point keep y w_true·x >= clearance gamma/2 = {spec.level:g}, "
             f"got {spec.epsilon!r}",
         )
 
@@ -302,32 +300,99 @@ def _exact(spec: _AttackSpec, w: FloatArray) -> _Attack:
     return sphere if spec.norm == 2 else box
 
 
-def _descent(
-    spec: _AttackSpec, w: FloatArray, b: float, *, step: float, steps: int,
-    dtype: npt.DTypeLike | None, seed: int | None = None,
-) -> _Attack:  # fmt: skip
-    """Move points by projected gradient descent."""
-    step, steps = _checks.positive("step", step), _checks.count("steps", steps, 1)
-    kind = None if dtype is None else np.dtype(dtype)
-    if kind is not None and kind.kind != "f":
-        raise ValueError(f"dtype must be a float type, got {dtype!r}")
-    rng = None if seed is None else np.random.default_rng(_checks.count("seed", seed))
+class _Descent:
+    """Projected gradient descent on the points."""
 
-    def attack(rows: _Rows) -> FloatArray:
-        low, high = rows.box
-        z = rows.z if rng is None else rng.uniform(low, high)
-        for _ in range(steps):
-            move = step * np.sign(w)
-            if kind is not None:
-                seen = expit((z @ w + rows.y * b).astype(kind)) < 1
-                move = move * seen[:, None]
-            before, z = z, z - move
-            z = _nearest(z, low, high, spec.w_true, spec.level)
-            if np.array_equal(z, before):
-                break  # and so would all steps that are left
-        return z
+    def __init__(  # noqa: PLR0917
+        self, spec: _AttackSpec, step: float, steps: int, dtype: npt.DTypeLike | None,
+        formula: str, seed: int | None,
+    ) -> None:  # fmt: skip
+        self.spec, self.dtype, self.formula = spec, dtype, formula
+        self.step, self.steps = _checks.positive("step", step), _checks.count("steps", steps, 1)
+        self.seed = None if seed is None else _checks.count("seed", seed)
+        pull(1.0, formula=formula, dtype=np.float64 if dtype is None else dtype)
+        reach = spec.epsilon if seed is None else 2 * spec.epsilon
+        # Whether a point that moves ends in its corner, whatever its margin is on the way
+        self.whole = not spec.preserve_label and self.step * self.steps >= reach
 
-    return attack
+    def starts(self) -> _Attack:
+        """Give where points start: the same at each call of this."""
+        if self.seed is None:
+            return lambda rows: rows.z
+        rng = np.random.default_rng(self.seed)
+        return lambda rows: rng.uniform(*rows.box)
+
+    def stays(self, margins: FloatArray, y: FloatArray) -> npt.NDArray[np.bool_]:
+        """Tell where the gradient comes out as 0. Where it is NaN, the point is wrong anyway."""
+        found: npt.NDArray[np.bool_] = np.zeros(margins.shape, dtype=bool)
+        if self.dtype is not None:
+            found = pull(margins, y, formula=self.formula, dtype=self.dtype) == 0
+        return found
+
+    def attack(self, w: FloatArray, b: float) -> _Attack:
+        """Move points step by step."""
+        starts, move = self.starts(), self.step * np.sign(w)
+
+        def attack(rows: _Rows) -> FloatArray:
+            low, high = rows.box
+            z = starts(rows)
+            for _ in range(self.steps):
+                still = self.stays(z @ w + rows.y * b, rows.y)
+                before, z = z, z - move * ~still[:, None]
+                z = _nearest(z, low, high, self.spec.w_true, self.spec.level)
+                if np.array_equal(z, before):
+                    break  # and so would all steps that are left
+            return z
+
+        return attack
+
+
+def _left(
+    spec: _AttackSpec, w: FloatArray, b: FloatArray, descent: _Descent | None
+) -> tuple[int, Callable[[_Rows], FloatArray]]:
+    """Find how to attack rows for all hyperplanes at once: to margins (k, r); and for what width.
+
+    Where margins and slacks tell what the whole l_inf ball does, no attacked points are made.
+    """
+    wide, exact = max(spec.data.d, len(w)), descent is None and spec.norm != 2
+
+    def given(rows: _Rows) -> FloatArray:
+        return np.asarray(rows.y * (w @ rows.x.T + b[:, None]))
+
+    if exact and spec.clip is None:
+        losses = [_loss_of_margin(spec, one) for one in w]
+        return len(w), lambda rows: given(rows) - np.stack([loss(rows.slack) for loss in losses])
+
+    if (exact and not spec.preserve_label) or (descent is not None and descent.whole):
+        # Hyperplanes whose weights have the same signs send a point to the same corner
+        signs, which = np.unique(w >= 0, axis=0, return_inverse=True)
+        groups = [(down, np.flatnonzero(which.ravel() == i)) for i, down in enumerate(signs)]
+        starts = None if descent is None else descent.starts()
+
+        def corner(rows: _Rows) -> FloatArray:
+            margins = np.empty((len(w), len(rows.y)))
+            for down, mine in groups:
+                margins[mine] = w[mine] @ np.where(down, *rows.box).T
+            margins += rows.y * b[:, None]
+            if descent is None or starts is None or descent.dtype is None:
+                return margins
+            first = given(rows)
+            if descent.seed is not None:
+                first = w @ starts(rows).T + rows.y * b[:, None]
+            return np.where(descent.stays(first, rows.y), first, margins)
+
+        return wide, corner
+
+    each = [
+        _exact(spec, one) if descent is None else descent.attack(one, float(bias))
+        for one, bias in zip(w, b, strict=True)
+    ]
+
+    def moved(rows: _Rows) -> FloatArray:
+        margins = np.stack([attack(rows) @ one for attack, one in zip(each, w, strict=True)])
+        return np.asarray(margins + rows.y * b[:, None])
+
+    return wide, moved
 
 
 def _nearest(

@@ -32,6 +32,11 @@ class GrokkingTime:
     delay: float
     zeta: float
 
+    @property
+    def groks(self) -> bool:
+        """Whether the test gets to its level, and a hundred times as late as training, or later."""
+        return bool(100 <= self.zeta < np.inf)
+
 
 @dataclass(frozen=True)
 class Phases:
@@ -98,10 +103,11 @@ def grokking_time(
         Checkpoints and the accuracies at them.
     eps : float
         From 0 to below 1.
-    reference : {"supremum", "one", "final"}
+    reference : {"supremum", "one", "final", "kept"}
         Each curve's own supremum over the run, as the definition has it; accuracy 1, which does
         not let a run pass that never fits; or the curve's last value, and then the checkpoint
         counts from which on the level is *kept*, so that an early passage is not taken for success.
+        "kept" asks for both, accuracy 1 and to the end: a run that is cut off has not got there.
 
     Raises
     ------
@@ -113,13 +119,13 @@ def grokking_time(
     eps = float(eps)
     if not 0 <= eps < 1:
         raise ValueError(f"eps must be from 0 to below 1, got {eps!r}")
-    _checks.one_of("reference", reference, ("supremum", "one", "final"))
+    _checks.one_of("reference", reference, ("supremum", "one", "final", "kept"))
 
     def first(accuracy: FloatArray) -> float:
-        full = {"supremum": accuracy.max(), "one": 1.0, "final": accuracy[-1]}[reference]
+        full = {"supremum": accuracy.max(), "final": accuracy[-1]}.get(reference, 1.0)
         # Accuracies are counts over n: a level that equals one is met in spite of rounding
         reached = accuracy >= (1 - eps) * full - 1e-12
-        if reference == "final":
+        if reference in {"final", "kept"}:
             reached = np.logical_and.accumulate(reached[::-1])[::-1]
         return float(t[np.argmax(reached)]) if reached.any() else np.inf
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import hand_made, refuses
 from scipy.optimize import linprog, minimize_scalar
+from scipy.stats import kstest
 
 from lingrok import (
     Dataset,
@@ -19,6 +20,7 @@ from lingrok import (
     sample_standard,
     worst_case,
 )
+from lingrok.rounding import FORMULAS, pull, vanishing_margin
 
 CUBE = (-5.0, 5.0)
 keep = pytest.mark.parametrize("preserve_label", [False, True])
@@ -64,13 +66,17 @@ def elsewhere(d, *, seed, gamma=0.5):
 every = pytest.mark.parametrize("make", [points, elsewhere])
 
 
-def linear_programme(w, b, data, i, *, epsilon, preserve_label, clip):
+def linear_programme(w, b, data, i, *, epsilon, preserve_label, clip, clearance=1):
     """Smallest margin of one point, by HiGHS."""
     x, y = data.X[i], data.y[i]
     low, high = x - epsilon, x + epsilon
     if clip is not None:
         low, high = np.maximum(low, clip[0]), np.minimum(high, clip[1])
-    label = {"A_ub": -y * data.w_true[None], "b_ub": [-data.gamma / 2]} if preserve_label else {}
+    label = (
+        {"A_ub": -y * data.w_true[None], "b_ub": [-clearance * data.gamma / 2]}
+        if preserve_label
+        else {}
+    )
     found = linprog(y * w, bounds=np.c_[low, high], method="highs", **label)
     assert found.status == 0
     return found.fun + y * b
@@ -88,6 +94,23 @@ def test_is_the_solution_of_the_linear_programme(d, clip, make, preserve_label):
         found = margins(w, b, worst_case(w, b, data, **threat), data)
         expected = [linear_programme(w, b, data, i, **threat) for i in range(data.n)]
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+@every
+@pytest.mark.parametrize("clip", [None, CUBE])
+@pytest.mark.parametrize("clearance", [0.3, 0, 1e-3])
+def test_labels_may_be_kept_more_loosely(clearance, clip, make):
+    for d in (1, 2, 8):
+        (w, b), data = hyperplane(d, tilt=0.1, seed=d), make(d, seed=d)
+        threat = {"epsilon": 1.2, "preserve_label": True, "clip": clip, "clearance": clearance}
+        moved = worst_case(w, b, data, **threat)
+        expected = [linear_programme(w, b, data, i, **threat) for i in range(data.n)]
+        found = margins(w, b, moved, data)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        assert (data.y * (moved @ data.w_true)).min() >= clearance * data.gamma / 2 - 1e-13
+        assert (margins(w, b, pgd(w, b, data, **threat), data) >= found - 1e-11).all()
+        share = adversarial_accuracy(hand_made([1], [w], [b]), data, **threat)
+        assert abs(share[0] - np.mean(np.array(expected) > 0)) < 1e-12
 
 
 def dual_bound(w, z, data, *, epsilon, preserve_label):
@@ -280,22 +303,98 @@ def test_sign_steps_parallel_to_w_true_go_nowhere_where_labels_are_kept():
     assert np.abs(worst_case(w, 0, data, **threat) - data.X).max() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("dtype", "edge"), [("float32", 16.64), (np.float64, 36.74)])
-def test_a_rounded_gradient_does_not_see_safe_points(dtype, edge):
-    x = np.array([[edge - 3.2], [edge - 2.8]])
-    for data, b in ((Dataset(x, [1.0, 1.0], 1e-3), 3.0), (Dataset(-x, [-1.0, -1.0], 1e-3), -3.0)):
-        moved = pgd([1.0], b, data, epsilon=1, dtype=dtype) - data.X
-        assert moved.ravel() * data.y == pytest.approx([-1, 0])
-        moved = pgd([1.0], b, data, epsilon=1) - data.X
-        assert moved.ravel() * data.y == pytest.approx([-1, -1])
+# Where each pull rounds to 0, for class +1 and -1: half an ulp beside 1 where 1 - s is taken;
+# else at the least number, at its root where it is squared, or where 1 over it overflows
+EDGES = {
+    ("difference", "float32"): (16.64, 16.64),
+    ("difference", "float64"): (36.74, 36.74),
+    ("bce_with_logits", "float32"): (16.64, 88.73),
+    ("bce_with_logits", "float64"): (36.74, 709.79),
+    ("clamped_log", "float32"): (16.64, 65.81),
+    ("clamped_log", "float64"): (36.74, 386.39),
+    ("log(1 + exp)", "float32"): (103.98, 103.98),
+    ("log(1 + exp)", "float64"): (745.14, 745.14),
+    ("softplus", "float32"): (103.98, 103.98),
+    ("softplus", "float64"): (745.14, 745.14),
+}
 
 
-def test_accuracy_under_a_rounded_gradient_is_too_high():
-    data = Dataset(np.array([[0.6], [0.3]]), [1.0, 1.0], gamma=0.1)
-    run = hand_made([1], [[40.0]], [0.0])
-    for dtype, share in ((None, 0), (np.float64, 0), (np.float32, 0.5)):
-        found = adversarial_accuracy(run, data, epsilon=1, method="pgd", pgd_dtype=dtype)
-        assert found == pytest.approx([share])
+@pytest.mark.parametrize(("formula", "dtype"), EDGES)
+def test_a_rounded_gradient_does_not_see_safe_points(formula, dtype):
+    for label, edge in zip((1.0, -1.0), EDGES[formula, dtype], strict=True):
+        assert vanishing_margin(formula, dtype=dtype, y=label) == pytest.approx(edge, abs=0.01)
+        z, b = np.array([[edge - 0.02], [edge]]), 3.0 * label
+        data = Dataset((z - 3.0) * label, [label, label], 1e-3)  # margins z
+        moved = pgd([1.0], b, data, epsilon=1, dtype=dtype, formula=formula) - data.X
+        assert moved.ravel() * label == pytest.approx([-1, 0])
+        moved = pgd([1.0], b, data, epsilon=1, formula=formula) - data.X
+        assert moved.ravel() * label == pytest.approx([-1, -1])
+
+
+@pytest.mark.parametrize("clip", [None, CUBE])
+def test_random_starts_are_uniform_in_the_box(clip):
+    data = sample_standard(5_000, 5_000, d=2, gamma=0.5, seed=1)
+    low, high = data.X - 1, data.X + 1
+    if clip:
+        low, high = np.maximum(low, -5), np.minimum(high, 5)
+    # All margins are beyond what rounding lets pass: points stay where they start
+    start = pgd([0.0, 0.0], 100.0, data, epsilon=1, clip=clip, dtype=np.float32, seed=3)
+    moved = data.y < 0
+    part = ((start - low) / (high - low))[~moved].ravel()
+    assert kstest(part, "uniform").pvalue > 1e-3
+    np.testing.assert_array_equal(
+        pgd([1.0, 1.0], 0, data, epsilon=1, clip=clip, seed=3)[moved],
+        np.minimum(data.X + 1, 5 if clip else 9)[moved],
+    )
+
+
+def test_pulls_are_one_function_as_far_as_they_do_not_round():
+    z = np.linspace(-600, 12, 5000)
+    for formula in FORMULAS:
+        seen = z[z > -12] if formula == "clamped_log" else z
+        for label in (1.0, -1.0):
+            found = pull(seen, label, formula=formula)
+            np.testing.assert_allclose(found, 1 / (1 + np.exp(seen)), rtol=3e-9)
+    labels = np.where(np.arange(5000) % 2, 1.0, -1.0)
+    both = pull(z, labels, formula="bce_with_logits", dtype=np.float32)
+    each = [pull(z, label, formula="bce_with_logits", dtype=np.float32) for label in (-1, 1)]
+    np.testing.assert_array_equal(both, np.where(labels > 0, *each[::-1]))
+
+
+def test_a_mean_over_points_underflows_earlier():
+    for dtype, least in (("float32", 103.972), ("float64", 745.133)):
+        found = vanishing_margin("softplus", dtype=dtype, points=1000)
+        assert found == pytest.approx(least - np.log(1000), abs=1e-2)
+    one, many = (vanishing_margin(dtype="float32", points=n) for n in (1, 1000))
+    assert one == many  # 1 - s is 0 or not small
+
+
+@pytest.mark.parametrize("clip", [None, CUBE])
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("steps", [3, 5, 8])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_accuracy_counts_what_descent_leaves(formula, steps, seed, clip):
+    # From the signs of a hyperplane and the margins at the start, or step by step if those are few
+    data = sample_standard(60, 60, d=3, gamma=0.5, sv_pos=2, sv_neg=2, seed=1)
+    w = np.concatenate([np.random.default_rng(0).normal(0, s, (4, 3)) for s in (0.1, 4, 30, 1500)])
+    w[3, 1] = w[6] = 0
+    b = np.linspace(-1, 1, 16) * np.abs(w).max(axis=1)
+    run = hand_made(range(1, 17), w, b)
+    counts = {}
+    for dtype in (None, np.float32, np.float64):
+        rounded = {"dtype": dtype, "formula": formula, "seed": seed}
+        found = adversarial_accuracy(
+            run, data, epsilon=1, method="pgd", pgd_steps=steps, clip=clip,
+            **{f"pgd_{name}": value for name, value in rounded.items()},
+        )  # fmt: skip
+        moved = [
+            pgd(*one, data, epsilon=1, steps=steps, clip=clip, **rounded)
+            for one in zip(w, b, strict=True)
+        ]
+        left = [np.mean(margins(*one, data) > 0) for one in zip(w, b, moved, strict=True)]
+        np.testing.assert_array_equal(found, left)
+        counts[dtype] = found.sum()
+    assert counts[None] < counts[np.float64] < counts[np.float32]
 
 
 @pytest.mark.parametrize("method", ["exact", "pgd"])
@@ -381,9 +480,12 @@ def test_progress_counts_points(capsys):
         ("step", "0", {"step": 0}),
         ("steps", "0", {"steps": 0}),
         ("dtype", "int", {"dtype": int}),
+        ("formula", "'hinge'", {"formula": "hinge"}),
         ("seed", "-3", {"seed": -3}),
         ("method", "'fgsm'", {"method": "fgsm"}),
         ("norm", "2", {"norm": 2, "method": "pgd"}),
+        ("clearance", "1.5", {"clearance": 1.5}),
+        ("clearance", "-1", {"clearance": -1}),
         ("data", "3", {"data": points(3, seed=0)}),
     ],
 )
@@ -391,7 +493,7 @@ def test_refuses_what_makes_no_sense(name, value, wrong):
     arguments = {"w": [1.0, 2.0], "b": 0.0, "data": points(2, seed=0), "epsilon": 1} | wrong
     w, b, data = (arguments.pop(key) for key in ("w", "b", "data"))
     with refuses(name, value):
-        if {"step", "steps", "dtype", "seed"} & set(wrong):
+        if {"step", "steps", "dtype", "formula", "seed"} & set(wrong):
             pgd(w, b, data, **arguments)
         elif "method" in wrong or (name == "data" and value == "3"):
             adversarial_accuracy(hand_made([1], [w], [b]), data, **arguments)

@@ -151,6 +151,9 @@ def test_zetas_are_the_delay_factors(runs):
         np.testing.assert_array_equal(
             runs.zetas("concentrated", **options), [time.zeta for time in times]
         )
+        np.testing.assert_array_equal(
+            runs.groks("concentrated", **options), [time.groks for time in times]
+        )
     curves, train = runs.attacked("standard", epsilon=0.5), runs.unplanted()
     expected = [time.zeta for time in runs.times(curves, eps=0.1, train=train)]
     np.testing.assert_array_equal(runs.zetas(curves, eps=0.1, train=train), expected)

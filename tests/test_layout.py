@@ -40,7 +40,7 @@ CORE = [
     "fastforward",
     "measures",
 ]
-CORE += ["attack", "chunked", "features", "nets"]
+CORE += ["rounding", "attack", "chunked", "features", "nets"]
 FACADE = ""  # names everything, so it is exempt
 
 OPTIONAL = {"dask", "sklearn"}  # which the core's modules that need them ask for when called, but

@@ -54,6 +54,17 @@ def test_an_early_passage_does_not_keep_the_level():
     assert grokking_time(STEPS, [1.0] * 4, test, eps=0.05, reference="final").t_test == 100
 
 
+def test_kept_is_of_one_and_to_the_end():
+    steps, train = [1, 10, 100, 1000, 10_000], [0.96, 0.9, 1, 1, 1]
+    for test, step, groks in (
+        ([0.5, 0.97, 0.9, 0.9, 0.96], 10_000, True),  # an early passage does not count
+        ([0.5, 0.6, 0.6, 0.96, 0.95], 1000, False),  # ten times as late as training
+        ([0.5, 0.5, 0.6, 0.8, 0.9], np.inf, False),  # cut off on its way: it has not got there
+    ):
+        time = grokking_time(steps, train, test, eps=0.05, reference="kept")
+        assert (time.t_train, time.t_test, time.groks) == (100, step, groks)
+
+
 def test_crossing_is_the_last_one_and_exact_in_log_time():
     distance = [2.0, 0.5, 3.0, 1.0]
     assert crossing_time(STEPS, distance, 2.0) == pytest.approx(100 * 10**0.5)

@@ -116,24 +116,27 @@ def test_settings_are_named_as_in_the_paper():
 
 
 @pytest.mark.parametrize(
-    ("as_stated", "corrected", "decision"),
+    ("as_stated", "corrected", "replaced", "decision"),
     [
-        (True, False, "reproduced"),
-        (True, True, "reproduced"),
-        (np.False_, np.True_, "reproduced with a correction"),
-        (False, False, "not reproduced"),
+        (True, False, False, "reproduced"),
+        (True, True, True, "reproduced"),
+        (np.False_, np.True_, False, "reproduced with a correction"),
+        (False, True, True, "reproduced with a correction"),
+        (False, False, np.True_, "replaced"),
+        (False, False, False, "not reproduced"),
     ],
 )
-def test_a_verdict_glues_its_row(as_stated, corrected, decision, glued):
-    words = {"claim": "a", "paper": "b", "measured": "c", "tolerance": "d"}
-    result = verdict("peak", **words, as_stated=as_stated, corrected=corrected)
+def test_a_verdict_glues_its_row(as_stated, corrected, replaced, decision, glued):
+    words = {"claim": "a", "source": "e", "paper": "b", "measured": "c", "tolerance": "d"}
+    result = verdict("peak", **words, as_stated=as_stated, corrected=corrected, replaced=replaced)
     assert result.decision == decision
     expected = {f"peak-{key}": word for key, word in words.items()}
     assert glued == {**expected, "peak-verdict": decision}
     assert repr(result) == (
-        f"claim:     a\npaper:     b\nmeasured:  c\ntolerance: d\nverdict:   {decision}"
+        "claim:     a\nsource:    e\npaper:     b\nmeasured:  c\ntolerance: d\n"
+        f"verdict:   {decision}"
     )
     assert result._repr_markdown_() == (
-        "| | |\n|---|---|\n| Claim | a |\n| Paper | b |\n| Measured | c |\n| Tolerance | d |\n"
-        f"| **Verdict** | **{decision}** |"
+        "| | |\n|---|---|\n| Claim | a |\n| Source | e |\n| Paper | b |\n| Measured | c |\n"
+        f"| Tolerance | d |\n| **Verdict** | **{decision}** |"
     )

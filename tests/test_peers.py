@@ -1,4 +1,4 @@
-"""Update rules against PyTorch's, for 1,000 steps, and minima against scikit-learn's.
+"""Against PyTorch: update rules for 1,000 steps, pulls as they round. Scikit-learn's minima.
 
     python tests/test_peers.py      writes peers.json again (pip install 'lingrok[peers]')
 
@@ -16,6 +16,7 @@ import pytest
 
 from lingrok import Dataset, gradient_descent, minimiser
 from lingrok.losses import LOGISTIC, SQUARED, SQUARED_HINGE
+from lingrok.rounding import FORMULAS, pull, vanishing_margin
 from lingrok.rules import (
     Adam,
     GradientDescent,
@@ -72,6 +73,32 @@ MINIMA = {
     ),
     "squared": (SQUARED, 0.5, "Ridge", {"alpha": 6.0, "solver": "cholesky"}),
 }  # fmt: skip
+# Formulas of the logistic loss as one writes them, of the logits f and labels y of -1 and +1
+WRITTEN = {
+    "bce_with_logits": lambda torch, f, y: torch.nn.functional.binary_cross_entropy_with_logits(
+        f, (1 + y) / 2, reduction="none"
+    ),
+    "clamped_log": lambda torch, f, y: torch.nn.functional.binary_cross_entropy(
+        torch.sigmoid(f), (1 + y) / 2, reduction="none"
+    ),
+    "log(1 + exp)": lambda torch, f, y: torch.log(1 + torch.exp(-y * f)),
+    "softplus": lambda torch, f, y: torch.nn.functional.softplus(-y * f),
+}
+# Others that round as one of them does, at margins from 0 on
+ALIKE = {
+    "log(sigmoid)": ("difference", lambda torch, f, y: -torch.log(torch.sigmoid(y * f))),
+    "log1p(exp)": ("log(1 + exp)", lambda torch, f, y: torch.log1p(torch.exp(-y * f))),
+    "logsigmoid": ("softplus", lambda torch, f, y: -torch.nn.functional.logsigmoid(y * f)),
+    "soft_margin_loss": (
+        "softplus",
+        lambda torch, f, y: torch.nn.functional.soft_margin_loss(f, y, reduction="none"),
+    ),
+}
+PULLED = [*WRITTEN, *ALIKE]
+MARGINS = [
+    -800, -300, -95, -80, -40, -20, -5, -1, 0, 1, 5, 10, 16, 16.5, 17, 30, 36, 37, 50, 65, 66, 80,
+    88, 89, 100, 103, 105, 300, 380, 390, 700, 709, 711, 740, 747,
+]  # fmt: skip
 
 
 def points():
@@ -109,6 +136,38 @@ def by_torch(name, l2):
         if step in STEPS:
             found.append([*w.tolist(), b.item()])
     return found
+
+
+def pulled_by_torch(name, dtype, label, margins):
+    """Pulls at margins: minus the derivative of the loss, differentiated automatically."""
+    import torch  # noqa: PLC0415 - large
+
+    formula = WRITTEN[name] if name in WRITTEN else ALIKE[name][1]
+    y = torch.full((len(margins),), float(label), dtype=getattr(torch, dtype))
+    f = (torch.tensor(margins, dtype=y.dtype) * y).requires_grad_()
+    formula(torch, f, y).sum().backward()
+    return (-f.grad * y).tolist()
+
+
+def vanishing_in_torch(name, dtype, label):
+    """Smallest margin whose pull is 0, to 1e-3."""
+    coarse = np.arange(0, 760, 0.5)
+    low = coarse[np.array(pulled_by_torch(name, dtype, label, coarse)) > 0].max()
+    fine = low + np.arange(0, 0.501, 1e-3)
+    return float(fine[np.array(pulled_by_torch(name, dtype, label, fine)) == 0].min())
+
+
+def pulls_by_torch():
+    """Pulls as strings, for no file of JSON has NaN, and the margins from which they are 0."""
+    return {
+        f"{name}, {dtype}, {label:+d}": {
+            "vanishes": vanishing_in_torch(name, dtype, label),
+            "pulls": " ".join(f"{p:.9g}" for p in pulled_by_torch(name, dtype, label, MARGINS)),
+        }
+        for name in PULLED
+        for dtype in ("float32", "float64")
+        for label in (1, -1)
+    }
 
 
 def by_scikit_learn(name):
@@ -155,6 +214,27 @@ def test_minima_are_scikit_learns(name, peers):
     np.testing.assert_allclose([*end.w, end.b], peers["minima"][name], rtol=1e-12)
 
 
+@pytest.mark.parametrize("label", [1, -1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PULLED)
+def test_pulls_round_as_pytorchs(name, dtype, label, peers):
+    assert {one.rpartition(",")[0].rpartition(",")[0] for one in peers["pulls"]} == {*PULLED}
+    assert {*FORMULAS} == {*WRITTEN, "difference"}
+    kept = peers["pulls"][f"{name}, {dtype}, {label:+d}"]
+    theirs = np.array(kept["pulls"].split(), dtype=float)
+    formula = name if name in WRITTEN else ALIKE[name][0]
+    found = vanishing_margin(formula, dtype=dtype, y=label)
+    assert found == pytest.approx(kept["vanishes"], abs=2e-3)
+    margins = np.array(MARGINS, dtype=float)
+    if name not in WRITTEN:  # where they may overflow otherwise
+        margins, theirs = margins[margins >= 0], theirs[margins >= 0]
+    ours = pull(margins, label, formula=formula, dtype=dtype)
+    assert ours.dtype == dtype
+    np.testing.assert_array_equal(ours == 0, theirs == 0)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(ours, theirs, rtol=5e-6, atol=eps)  # exp is right to a few places
+
+
 def test_epsilon_stands_outside_of_the_root(peers):
     theirs = np.array(peers["thetas"]["RMSprop, other settings, no penalty"])
     data, theta, square = points(), np.zeros(4), 0
@@ -175,6 +255,11 @@ def test_the_file_is_what_pytorch_says(peers):
             )
 
 
+def test_the_file_rounds_as_pytorch(peers):
+    pytest.importorskip("torch", reason="the extra lingrok[peers] is not installed")
+    assert pulls_by_torch() == peers["pulls"]
+
+
 def test_the_file_is_what_scikit_learn_says(peers):
     pytest.importorskip("sklearn", reason="the extra lingrok[peers] is not installed")
     for name in MINIMA:
@@ -190,6 +275,7 @@ def main():
     }
     content = {
         "torch": torch.__version__.split("+")[0], "steps": STEPS, "thetas": thetas,
+        "pulls": pulls_by_torch(),
         "scikit-learn": sklearn.__version__,
         "minima": {name: by_scikit_learn(name) for name in MINIMA},
     }  # fmt: skip

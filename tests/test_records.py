@@ -28,6 +28,7 @@ from lingrok import (
     records,
     sample_standard,
 )
+from lingrok._origin import origins
 from lingrok.attack import adversarial_accuracy
 from lingrok.runs.command import main
 from lingrok.runs.recipes import RECIPES, Experiment
@@ -38,6 +39,10 @@ TINY = {
         n_test=1_000, n_attacked=500, test_rows=300,
     ),
     "walk": replace(RECIPES["exact-350-250"], steps=300),
+    "weights": replace(
+        RECIPES["d1024-planted-weights"], d=8, n_pos=100, n_neg=100, sv_pos=35, sv_neg=25,
+        steps=100_000,
+    ),
 }  # fmt: skip
 
 
@@ -157,6 +162,28 @@ def test_an_experiment_measures_the_run_on_whole_test_sets(monkeypatch):
         np.testing.assert_allclose(table[name], mean(tests[8:], attacked), rtol=1e-14)
 
 
+def test_weights_come_back_as_the_run_that_they_were(made):
+    recipe = TINY["weights"]
+    table = records.load("weights", made)
+    run = recipe.trajectory(table)
+    data = recipe.train()
+    truth = fast_forward(data, 100_000, checkpoints=recipe.checkpoints, rtol=recipe.rtol)
+    np.testing.assert_array_equal(run.steps, truth.steps)
+    np.testing.assert_allclose(run.w, truth.w, rtol=6e-7)
+    np.testing.assert_allclose(run.b, truth.b, rtol=6e-7)
+    assert np.all(run.error_estimate >= truth.error_estimate)
+    assert (run.gradient_evaluations, run.hessian_evaluations) == (
+        truth.gradient_evaluations, truth.hessian_evaluations,
+    )  # fmt: skip
+    np.testing.assert_allclose(run.angle, truth.angle, rtol=1e-5)
+    assert origins(run)[0].files == origins(table)[0].files != ()
+    for name in ("d1024-planted", "d1024-unplanted-no-bias"):
+        one, other = RECIPES[name], RECIPES[f"{name}-weights"]
+        assert {
+            field: getattr(other, field) for field in ("d", "seed", "bias", "sv_pos", "lr")
+        } == {field: getattr(one, field) for field in ("d", "seed", "bias", "sv_pos", "lr")}
+
+
 def test_recipes_are_those_of_the_book():
     for name, per_decade in (("exact-350-250", 20), ("d1024-planted", 10)):
         steps = RECIPES[name].checkpoints
@@ -170,8 +197,8 @@ def test_the_manifest_is_a_valid_data_package(made):
     report = frictionless.Package(str(made / records.MANIFEST)).validate()
     assert report.valid, report.flatten(["type", "message"])
     assert {task.name: task.stats["rows"] for task in report.tasks} == {
-        name: len(recipe.checkpoints) for name, recipe in TINY.items()
-    }
+        "tiny": len(TINY["tiny"].checkpoints), "walk": len(TINY["walk"].checkpoints), "weights": 9,
+    }  # fmt: skip
 
 
 def test_the_validator_would_see_a_damaged_record(data):
@@ -332,7 +359,7 @@ def test_list_says_what_is_recorded(made, capsys):
 
 def test_verify_says_what_is_well(made, capsys):
     assert main(["verify", "--directory", str(made)]) == 0
-    assert "2 records" in capsys.readouterr().out
+    assert "3 records" in capsys.readouterr().out
 
 
 def test_a_record_is_not_overwritten_without_force(data, capsys):
@@ -343,7 +370,7 @@ def test_a_record_is_not_overwritten_without_force(data, capsys):
     (data / "tiny.csv").write_bytes(b"damaged")
     assert main(["record", "tiny", "--force", "--directory", str(data)]) == 0
     assert (data / "tiny.csv").read_bytes() == before[data / "tiny.csv"]
-    assert records.verify(data) == ["tiny", "walk"]
+    assert records.verify(data) == ["tiny", "walk", "weights"]
 
 
 def test_somebodys_file_is_not_overwritten(tmp_path, capsys):
@@ -384,7 +411,7 @@ def test_a_table_of_another_program_is_entered(data):
     columns = {name: recipes.Column("number", name) for name in "abc"}
     made = {"command": "python other.py", "seconds": 3.0}
     records.enter(path, table, title="Other", columns=columns, key=["a", "b"], recipe=made)
-    assert records.verify(data) == ["other", "tiny", "walk"]
+    assert records.verify(data) == ["other", "tiny", "walk", "weights"]
     assert records.load("other", data)["b"].tolist() == [1, 2]
     assert entry(data, "other")["recipe"]["command"] == "python other.py"
     assert frictionless.Package(str(data / records.MANIFEST)).validate().valid
@@ -663,7 +690,7 @@ def test_two_tables_are_entered_one_after_the_other(data, monkeypatch):
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(enter, ("one", "two")))
-    assert records.verify(data) == ["one", "tiny", "two", "walk"]
+    assert records.verify(data) == ["one", "tiny", "two", "walk", "weights"]
 
 
 def test_a_lock_that_cannot_be_had_is_told(tmp_path, capsys):

@@ -2,9 +2,13 @@
 
 _config.yml loads it. It takes MathJax from an installed package, leaves out what the theme loads
 for nobody, puts the data beside the pages, and offers Binder where there is a public repository.
+The directive `verdicts` draws a table of what the chapters have decided, which stands in
+verdicts.json beside the pages as well.
 """
 
+import ast
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -13,9 +17,14 @@ from pathlib import Path
 
 import myst_nb.sphinx_
 from docutils import nodes
+from docutils.parsers.rst import directives
 from myst_nb.core.render import create_figure_context
+from myst_nb.ext.glue.crossref import read_glue_cache
 from sphinx.errors import ConfigError
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
+from sphinx.util.nodes import make_refnode
 
 # Only what a page may load, 1 MB: the package has all of MathJax, 24 MB
 MATHJAX = [
@@ -79,6 +88,108 @@ def configure(app, config):
         }
 
 
+FIELDS = ("claim", "source", "paper", "measured", "tolerance", "verdict")
+TITLES = {
+    "claim": "Claim",
+    "source": "Where",
+    "paper": "Paper",
+    "measured": "Measured: median over seeds [smallest, largest]",
+    "tolerance": "Tolerance, seeds and what counts as corrected",
+    "verdict": "Verdict",
+}
+
+
+def verdicts(env):
+    """Return all rows, in the order of the chapters: what their cells have just glued."""
+    rows = []
+    for page in sorted(page for page in env.all_docs if page.startswith("chapters/")):
+        glued = {
+            key: ast.literal_eval(one["data"]["text/plain"])
+            for key, one in read_glue_cache(env.mystnb_config.output_folder, page).items()
+            if "text/plain" in one["data"] and key.rpartition("-")[2] in FIELDS
+        }
+        names = [key.rpartition("-")[0] for key in glued if key.endswith("-verdict")]
+        for name in names:
+            row = {field: glued[f"{name}-{field}"] for field in FIELDS}
+            rows.append({"id": name, "chapter": f"{page}.ipynb", **row})
+    return rows
+
+
+class VerdictTable(nodes.General, nodes.Element):
+    """In place of a table until all chapters are executed."""
+
+
+class Verdicts(SphinxDirective):
+    """A table of verdicts: of all, or of those named in the content, a row each.
+
+    The first column is the claim, linked to its chapter; `columns` are the others. In a table with
+    `anchors` every row can be linked to, as #verdict-ID; all other tables link to it there.
+    """
+
+    has_content = True
+    option_spec = {  # noqa: RUF012 - docutils wants it so
+        "columns": directives.unchanged_required,
+        "class": directives.class_option,
+        "anchors": directives.flag,
+    }
+
+    def run(self):
+        return [
+            VerdictTable(
+                columns=["claim", *self.options["columns"].split()],
+                names=" ".join(self.content).split(),
+                classes=self.options.get("class", []),
+                anchors="anchors" in self.options,
+            )
+        ]
+
+
+class DrawVerdicts(SphinxPostTransform):
+    """Replace each place with its table."""
+
+    default_priority = 4  # before the glued texts of other documents
+
+    def run(self, **_):
+        for place in list(self.document.findall(VerdictTable)):
+            rows = {row["id"]: row for row in verdicts(self.env)}
+            if missing := set(place["names"]) - set(rows):
+                raise ConfigError(f"verdicts must be glued by a chapter, got {sorted(missing)}")
+            names = place["names"] or rows
+            place.replace_self(self.table(place, [rows[name] for name in names]))
+
+    def table(self, place, rows):
+        columns = place["columns"]
+        group = nodes.tgroup("", cols=len(columns))
+        group += [nodes.colspec(colwidth=1) for _ in columns]
+        titles = nodes.row("", *(self.entry(nodes.Text(TITLES[one])) for one in columns))
+        group += nodes.thead("", titles)
+        body = nodes.tbody()
+        for row in rows:
+            ids = [f"verdict-{row['id']}"] if place["anchors"] else []
+            body += nodes.row("", *(self.entry(*self.cell(row, one)) for one in columns), ids=ids)
+        group += body
+        return nodes.table("", group, classes=["verdict-table", *place["classes"]])
+
+    @staticmethod
+    def entry(*content):
+        return nodes.entry("", nodes.paragraph("", "", *content))
+
+    def cell(self, row, column):
+        text = nodes.inline("", row[column], classes=["pasted-text"])
+        if column != "claim":
+            kind = [row["verdict"].replace(" ", "-")] if column == "verdict" else []
+            text["classes"] += kind
+            return [text]
+        page, here = row["chapter"].removesuffix(".ipynb"), self.env.docname
+        number = re.match(r"chapters/0*(\d+)", page)[1]
+        link = make_refnode(self.app.builder, here, page, "", nodes.Text(number))
+        cite = make_refnode(
+            self.app.builder, here, "index", f"verdict-{row['id']}", nodes.Text("#"), "link to it"
+        )
+        cite["classes"] += ["verdict-link"]
+        return [text, nodes.Text(" ("), link, nodes.Text(") "), cite]
+
+
 @contextmanager
 def figure_once(renderer, options, line):
     """Make a figure, with its name and caption, of the first output of a cell only.
@@ -118,6 +229,8 @@ def complete(app, exception):
     for pattern in UNUSED_FILES:
         for path in out.glob(pattern):
             path.unlink()
+    listed = json.dumps(verdicts(app.env), indent=1, ensure_ascii=False)
+    (out / "verdicts.json").write_text(f"{listed}\n", encoding="utf-8")
     # Earlier runs of a chapter may have left more files there than it links to now
     figures = [path for path in (source / FIGURE_DATA).glob("*.csv") if path.name in linked]
     for path in [*figures, *source.glob("data/*.csv"), source / "data" / "datapackage.json"]:
@@ -126,6 +239,9 @@ def complete(app, exception):
 
 def setup(app):
     myst_nb.sphinx_.create_figure_context = figure_once
+    app.add_node(VerdictTable)
+    app.add_directive("verdicts", Verdicts)
+    app.add_post_transform(DrawVerdicts)
     app.connect("config-inited", configure)
     app.connect("build-finished", complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,7 +12,8 @@ from matplotlib.transforms import Affine2D, blended_transform_factory
 
 from .._checks import FloatArray
 from .figure import drawn, frame, subplots
-from .style import DARK, LOOKS, time_below
+from .figures import Curves
+from .style import DARK, LOOKS, NEUTRAL, band, log_time, time_below
 
 
 @drawn
@@ -28,6 +29,33 @@ def radius(
         axis.set(ylim=(-0.03, 1.03), title=title)
     axes[0].legend(loc="center left")
     time_below(figure, steps, f"step, with attacks of radius {epsilon:.2g}")
+    return figure
+
+
+@drawn
+def masked(panels: Mapping[str, Curves], expected: Mapping[str, Curves]) -> Figure:
+    """Accuracies under attacks with rounded gradients: means over seeds, and the theory's, dotted.
+
+    Titles and curves are as in `figures.over_time`; the same curve has the same look everywhere.
+    """
+    rows = -(-len(panels) // 2)
+    figure, axes = subplots(
+        rows, 2, figsize=(8.6, 0.7 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    looks = dict(LOOKS)
+    neutral = iter(NEUTRAL)
+    for axis, (title, curves) in zip(axes.flat, panels.items(), strict=True):
+        for label, (steps, values) in curves.items():
+            look = looks.get(label) or looks.setdefault(label, next(neutral))
+            band(axis, steps, values, look, label=label, estimator="mean")
+        for steps, values in expected.get(title, {}).values():
+            axis.plot(steps, values, color="black", ls=(0, (1.5, 2)), lw=1.3, label="theory")
+            log_time(axis, np.asarray(steps))
+        axis.set(ylim=(-0.03, 1.03), title=title, xlabel="step" if axis in axes[-1] else "")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accuracy")
+    found = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found))
     return figure
 
 
@@ -74,4 +102,6 @@ def delay_map(
 def _cell(value: float, *, share: bool) -> str:
     if share:
         return f"{value:.2f}"
+    if np.isinf(value):
+        return "never"
     return f"{value:.0f}" if value < 1e3 else f"$10^{{{np.log10(value):.1f}}}$"

@@ -17,7 +17,7 @@ __all__ = [
     "classes", "count", "note", "number", "planting", "spread", "time_table", "verdict",
 ]  # fmt: skip
 
-DECISIONS = ("reproduced", "reproduced with a correction", "not reproduced")
+DECISIONS = ("reproduced", "reproduced with a correction", "replaced", "not reproduced")
 _WIDTH = 50  # of the labels: with "median [smallest, largest]" behind them a row fits the page
 
 
@@ -115,6 +115,7 @@ class Verdict(NamedTuple):
     """One row of the front page's table."""
 
     claim: str
+    source: str
     paper: str
     measured: str
     tolerance: str
@@ -134,29 +135,31 @@ class Verdict(NamedTuple):
 
 
 def verdict(
-    name: str, *, claim: str, paper: str, measured: str, tolerance: str,
-    as_stated: bool, corrected: bool = False,
+    name: str, *, claim: str, source: str, paper: str, measured: str, tolerance: str,
+    as_stated: bool, corrected: bool = False, replaced: bool = False,
 ) -> Verdict:  # fmt: skip
-    """Decide a claim and glue its row: NAME-claim, -paper, -measured, -tolerance and -verdict.
+    """Decide a claim and glue its row, from which all tables of verdicts are drawn.
 
     Parameters
     ----------
     name : str
-        Prefix of the glued keys.
-    claim, paper, measured, tolerance : str
-        What is claimed, with which value; what was measured, with its spread; what counts as equal.
-    as_stated, corrected : bool
-        Whether the numbers bear the claim out as the paper states it, and after the correction that
-        the chapter names.
+        By which the row is cited; the keys are NAME-claim, -source and so on, to -verdict.
+    claim, source, paper, measured, tolerance : str
+        What is claimed; where, in the paper or elsewhere; with which value; what was measured, with
+        its spread; what counts as equal.
+    as_stated, corrected, replaced : bool
+        Whether the numbers bear the claim out as it is stated; after the correction that the
+        chapter names; or whether it fails, and what the chapter puts in its place holds.
     """
-    decision = DECISIONS[0] if as_stated else DECISIONS[1] if corrected else DECISIONS[2]
-    result = Verdict(claim, paper, measured, tolerance, decision)
+    holds = (as_stated, corrected, replaced, True)
+    decision = next(word for word, true in zip(DECISIONS, holds, strict=True) if true)
+    result = Verdict(claim, source, paper, measured, tolerance, decision)
     for key, value in result._asdict().items():
         glue(f"{name}-{key}", value, display=False)
     return result
 
 
-_LEVELS = {"supremum": "own supremum", "one": "1", "final": "last value, kept"}
+_LEVELS = {"supremum": "own supremum", "one": "1", "final": "last value, kept", "kept": "1, kept"}
 
 
 def time_table(

@@ -13,7 +13,6 @@ from joblib import Parallel, delayed
 from .. import _checks
 from .._checks import FloatArray
 from .._origin import Origin, own, remember, traced
-from ..attack import adversarial_accuracy
 from ..data import Dataset, need, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
@@ -122,6 +121,8 @@ class Ensemble:
 
         The rest as in `adversarial_accuracy`.
         """
+        from ..attack import adversarial_accuracy  # noqa: PLC0415 - for those who attack
+
         _checks.one_of("on", on, SETS)
         return self._measured(on, lambda run, data: adversarial_accuracy(run, data, **threat))
 
@@ -154,6 +155,10 @@ class Ensemble:
     def zetas(self, test: str | FloatArray, **definition: Any) -> FloatArray:
         """Delay factors, shape (s,); `eps`, `train`, `reference` and `until` as in `times`."""
         return np.array([time.zeta for time in self.times(test, **definition)])
+
+    def groks(self, test: str | FloatArray, **definition: Any) -> npt.NDArray[np.bool_]:
+        """Whether each run groks, shape (s,): its test is late, and gets there; as in `times`."""
+        return np.array([time.groks for time in self.times(test, **definition)])
 
     def settled(self, level: float, test: str | FloatArray = "concentrated") -> FloatArray:
         """Step from which on each run's accuracy stays at `level` or above, shape (s,).

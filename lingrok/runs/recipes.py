@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
@@ -21,6 +21,7 @@ import psutil
 from tqdm.auto import tqdm
 
 from .._checks import FloatArray
+from .._origin import remember
 from .._state import State, fingerprint
 from ..attack import adversarial_accuracy
 from ..data import Dataset, sample_concentrated, sample_standard
@@ -75,6 +76,8 @@ class Recipe(ABC):
     bias: bool = True
     seed: int = 0
     per_decade: int = 10
+
+    digits: ClassVar[int | None] = None  # of the table's numbers, where not all are kept
 
     @abstractmethod
     def columns(self) -> dict[str, Column]:
@@ -143,6 +146,52 @@ class Trace(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Weights(Recipe):
+    """Descent by `fast_forward`: the hyperplane at a few checkpoints, for whatever is asked later.
+
+    A row a coordinate and a column a checkpoint, since there are more of those.
+    """
+
+    per_decade: int = 4
+    rtol: float = 1e-4
+
+    digits = 7
+
+    def columns(self) -> dict[str, Column]:
+        """Return the coordinate, and its weight after so many steps."""
+        number = Column("integer", f"number of the weight, from 1 to {self.d}; 0 is the bias")
+        return {"coordinate": number} | {
+            f"step_{step}": Column("number", f"weight, or bias, after {step} steps")
+            for step in self.checkpoints
+        }
+
+    def run(self, *, work: Path | None = None, progress: bool = False) -> Result:
+        """Fast-forward."""
+        run = fast_forward(
+            self.train(), self.steps, lr=self.lr, bias=self.bias, checkpoints=self.checkpoints,
+            rtol=self.rtol, progress=progress, state=work and work / "descent.npz",
+        )  # fmt: skip
+        table = pd.DataFrame(np.c_[run.b, run.w].T, columns=list(self.columns())[1:])
+        table.insert(0, "coordinate", np.arange(self.d + 1))
+        return Result(
+            table, run.gradient_evaluations, run.hessian_evaluations,
+            float(run.error_estimate.max()), peak_memory(),
+        )  # fmt: skip
+
+    def trajectory(self, table: pd.DataFrame) -> Trajectory:
+        """Turn the record's table into the run it was; its errors are bounded by the largest."""
+        made = table.attrs["recipe"]
+        thetas = table.drop(columns="coordinate").to_numpy().T
+        run = Trajectory(
+            self.checkpoints, thetas[:, 1:], thetas[:, 0], np.full(self.d, self.d**-0.5),
+            np.full(len(thetas), made["largest_error_estimate"] + 10.0**-self.digits),
+            made["gradient_evaluations"], made["hessian_evaluations"],
+        )  # fmt: skip
+        remember(run, table.attrs["origin"])
+        return run
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment(Recipe):
     """Descent by `fast_forward`, measured on large test sets that are never whole in memory.
 
@@ -166,6 +215,8 @@ class Experiment(Recipe):
     n_attacked: int = 100_000
     epsilons: tuple[float, ...] = (1.0, 0.1, 0.01)
     test_rows: int = 4_000
+
+    digits = 8
 
     def columns(self) -> dict[str, Column]:
         """Return where the hyperplane is, and how good."""
@@ -298,11 +349,26 @@ _WALKED = Trace(
     d=2, n_pos=1000, n_neg=1000, sv_pos=350, sv_neg=250,
 )  # fmt: skip
 
-RECIPES: dict[str, Recipe] = {
+_SETTING = ("d", "n_pos", "n_neg", "sv_pos", "sv_neg", "bias")
+_LARGE = {
     "d1024-unplanted": _PAPER,
     "d1024-planted": _PLANTED,
     "d1024-unplanted-no-bias": replace(_PAPER, title=f"{_PAPER.title}; no bias", bias=False),
     "d1024-planted-no-bias": replace(_PLANTED, title=f"{_PLANTED.title}; no bias", bias=False),
+}
+
+RECIPES: dict[str, Recipe] = {
+    **_LARGE,
+    **{
+        f"{name}-weights": Weights(
+            title=f"{one.title}; the weights",
+            **{
+                key: getattr(one, key)
+                for key in ("d", "n_pos", "n_neg", "sv_pos", "sv_neg", "bias")
+            },
+        )
+        for name, one in _LARGE.items()
+    },
     "exact-350-250": _WALKED,
     "exact-350-350": replace(_WALKED, title="d = 2, walked step by step, S(350, 350)", sv_neg=350),
     # In seconds: for a try, for the tests, and live in chapter 8 beside the large ones

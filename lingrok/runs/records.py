@@ -28,7 +28,7 @@ import scipy
 from .. import _state
 from .._format import number
 from .._origin import Origin
-from .recipes import RECIPES, Column, Experiment, Recipe
+from .recipes import RECIPES, Column, Recipe
 
 MANIFEST = "datapackage.json"
 _WORK = ".work"  # where stopped runs keep their state, not a part of the records
@@ -37,7 +37,6 @@ _GIVEN, _HERE = os.environ.get("LINGROK_DATA"), Path("data").absolute()
 _BESIDE = [Path(__file__).parents[2] / "data", _HERE.parents[1] / "data", _HERE]
 _PLACES = [Path(_GIVEN)] if _GIVEN else _BESIDE
 DATA = next((place for place in _PLACES if (place / MANIFEST).exists()), _PLACES[-1])
-_DIGITS = 8  # of numbers that no other run is compared with bit for bit
 _GIGA = 1e9
 
 Resource = dict[str, Any]
@@ -134,12 +133,13 @@ def record(
         work.mkdir(exist_ok=True)
         attempts, began = _begin(work)
         result = recipe.run(work=work, progress=progress)
-        digits = f"%.{_DIGITS}g" if isinstance(recipe, Experiment) else None
+        digits = f"%.{recipe.digits}g" if recipe.digits else None
+        columns = recipe.columns()
         table = result.table.to_csv(index=False, lineterminator="\n", float_format=digits)
         parameters = asdict(recipe)
         enter(
-            file, table.encode(), title=parameters.pop("title"), columns=recipe.columns(),
-            key=["step"],
+            file, table.encode(), title=parameters.pop("title"), columns=columns,
+            key=[next(iter(columns))],
             recipe={
                 "command": f"python -m lingrok record {name}",
                 "parameters": parameters,
@@ -240,7 +240,7 @@ def listing(directory: str | os.PathLike[str] = DATA) -> str:
     for name, recipe in RECIPES.items():
         one = resources.get(name)
         made = f"{one['bytes']:,} bytes, made in {took(one)}" if one else "not recorded"
-        lines.append(f"{name:<25}{made:<40}{recipe.title}")
+        lines.append(f"{name:<33}{made:<36}{recipe.title}")
     return "\n".join(lines)
 
 

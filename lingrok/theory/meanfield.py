@@ -46,7 +46,7 @@ from .._checks import FloatArray
 from .._origin import traced
 from ..cube import Cube
 from ..data import class_sizes
-from ..descent import plan
+from ..descent import Trajectory, plan
 from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
@@ -109,6 +109,24 @@ class MeanField:
     def b_sd(self) -> FloatArray:
         """Standard deviation of the bias over seeds, shape (k,)."""
         return np.sqrt(self.covariance[:, 1, 1])
+
+    def draw(self, seed: int) -> Trajectory:
+        """Draw the hyperplanes of a seed, for what can be measured on a run.
+
+        (along, b) are Gaussian, and so is the part across w_true, in a direction that stays. The
+        deviations of all checkpoints come from the same random numbers.
+        """
+        rng = np.random.default_rng(_checks.count("seed", seed))
+        values, vectors = np.linalg.eigh(self.covariance)
+        roots = np.einsum("kij,kj,klj->kil", vectors, np.sqrt(np.maximum(values, 0)), vectors)
+        along, b = np.stack([self.along, self.b]) + (roots @ rng.standard_normal(2)).T
+        w_true = np.full(self.d, self.d**-0.5)
+        across = rng.standard_normal(self.d)
+        across = (across - (across @ w_true) * w_true) / np.sqrt(max(self.d - 1, 1))
+        return Trajectory(
+            steps=self.steps, w=np.outer(along, w_true) + np.outer(self.lateral, across), b=b,
+            w_true=w_true, error_estimate=np.full(len(b), np.nan), gradient_evaluations=0,
+        )  # fmt: skip
 
 
 @traced
