@@ -29,7 +29,7 @@ from ._checks import FloatArray
 from .data import Dataset, need
 from .descent import Trajectory
 from .measures import same_dimension
-from .rounding import pull
+from .rounding import pull, vanishing_margin
 
 _EPS = float(np.finfo(np.float64).eps)
 _CHUNK = 1 << 17  # numbers in a chunk of rows: 1 MB, so that a dozen passes find it in cache
@@ -322,12 +322,11 @@ class _Descent:
         rng = np.random.default_rng(self.seed)
         return lambda rows: rng.uniform(*rows.box)
 
-    def stays(self, margins: FloatArray, y: FloatArray) -> npt.NDArray[np.bool_]:
-        """Tell where the gradient comes out as 0. Where it is NaN, the point is wrong anyway."""
-        found: npt.NDArray[np.bool_] = np.zeros(margins.shape, dtype=bool)
-        if self.dtype is not None:
-            found = pull(margins, y, formula=self.formula, dtype=self.dtype) == 0
-        return found
+    def blind(self, margins: FloatArray, y: FloatArray) -> npt.NDArray[np.bool_]:
+        """Tell where the gradient comes out as 0 beyond some margin."""
+        kind = np.dtype(self.dtype)
+        edges = [vanishing_margin(self.formula, dtype=kind, y=label) for label in (1.0, -1.0)]
+        return np.asarray(margins.astype(kind) >= np.where(y > 0, *edges))
 
     def attack(self, w: FloatArray, b: float) -> _Attack:
         """Move points step by step."""
@@ -337,8 +336,11 @@ class _Descent:
             low, high = rows.box
             z = starts(rows)
             for _ in range(self.steps):
-                still = self.stays(z @ w + rows.y * b, rows.y)
-                before, z = z, z - move * ~still[:, None]
+                moves = move
+                if self.dtype is not None:  # NaN counts as a gradient: such a point is wrong anyway
+                    seen = pull(z @ w + rows.y * b, rows.y, formula=self.formula, dtype=self.dtype)
+                    moves = move * (seen != 0)[:, None]
+                before, z = z, z - moves
                 z = _nearest(z, low, high, self.spec.w_true, self.spec.level)
                 if np.array_equal(z, before):
                     break  # and so would all steps that are left
@@ -379,7 +381,7 @@ def _left(
             first = given(rows)
             if descent.seed is not None:
                 first = w @ starts(rows).T + rows.y * b[:, None]
-            return np.where(descent.stays(first, rows.y), first, margins)
+            return np.where(descent.blind(first, rows.y), first, margins)
 
         return wide, corner
 

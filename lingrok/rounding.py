@@ -10,6 +10,7 @@ it backwards does.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -116,12 +117,15 @@ def vanishing_margin(
         As `pull`, for a label that is not -1 or +1, and for points < 1.
     """
     _checks.one_of("y", y, (1, -1))
-    points = _checks.count("points", points, 1)
-    kind = np.dtype(dtype)
-    low = np.zeros((), kind)
-    moves = pull(low, y, formula=formula, dtype=dtype)
-    high = 2 - np.log(np.finfo(moves.dtype).smallest_subnormal)
+    moves = pull(0, y, formula=formula, dtype=dtype)
+    return _vanishing(formula, moves.dtype, float(y), _checks.count("points", points, 1))
+
+
+@cache
+def _vanishing(formula: str, dtype: np.dtype[Any], y: float, points: int) -> float:
+    kind = dtype.type
+    low, high = kind(0), 2 - np.log(np.finfo(dtype).smallest_subnormal)
     while low < (middle := low + (high - low) / 2) < high:
-        share = pull(middle, y, formula=formula, dtype=kind) / kind.type(points)
+        share = pull(middle, y, formula=formula, dtype=kind) / kind(points)
         low, high = (low, middle) if share == 0 else (middle, high)
     return float(high)

@@ -50,6 +50,7 @@ ALSO_JUDGED_BY = {
     "collocation": ["fastforward"],
     "descent": ["rules", "state"],
     "fastforward": ["state"],
+    "rounding": ["attack", "peers"],
 }
 NO_MUTANTS = {"__init__", "__main__"}  # the facade and the command line
 

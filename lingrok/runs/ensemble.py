@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from .. import _checks
 from .._checks import FloatArray
@@ -17,6 +18,7 @@ from ..data import Dataset, need, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
 from ..measures import GrokkingTime, Phases, accuracy, crossing_time, grokking_time, phases
+from ..problem import one_blas_thread
 
 SETS = ("train", "standard", "concentrated")
 
@@ -197,8 +199,11 @@ class Ensemble:
     def _measured(
         self, on: str, measure: Callable[[Trajectory, Dataset], FloatArray]
     ) -> FloatArray:
-        each = zip(self.seeds, self.runs, strict=True)
-        return np.array([measure(run, self.sample.draw(on, seed)) for seed, run in each])
+        def one(seed: int, run: Trajectory) -> FloatArray:
+            return measure(run, self.sample.draw(on, seed))
+
+        with one_blas_thread(), ThreadPoolExecutor(cpu_count()) as pool:
+            return np.array(list(pool.map(one, self.seeds, self.runs)))
 
     def _with(self, runs: tuple[Trajectory, ...], how: str) -> "Ensemble":
         """Take other runs of the first seeds, and say where they come from."""
