@@ -5,6 +5,7 @@ current is what nbval checks, so executing them here would only be the same work
 """
 
 import io
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ from axe_playwright_python.sync_playwright import Axe
 from chromium import chromium
 from make_pdf import print_book
 from pypdf import PdfReader
+
+from lingrok.book.notes import DECISIONS, Verdict
 
 ROOT = Path(__file__).parent.parent
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -137,6 +140,12 @@ def test_links_and_files_are_there(book, name):
         if not target.is_file() or (parts.fragment and parts.fragment not in found[target].ids):
             missing.append(address)
     assert not missing, "data of figures are written where chapters are executed, as make test does"
+
+
+def code_of(name):
+    """Code of a chapter."""
+    cells = nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
 
 def prose_of(name):
@@ -282,6 +291,33 @@ def test_chapters_offer_binder_and_the_notebook(book):
         assert binder in addresses
         assert f"../_sources/{name}.ipynb" in addresses
         assert not [address for address in addresses if "colab" in address]
+
+
+def test_verdicts_are_data(book):
+    rows = json.loads((book / "verdicts.json").read_text(encoding="utf-8"))
+    assert all(list(row) == ["id", "chapter", *Verdict._fields] for row in rows)
+    assert all(text and isinstance(text, str) for row in rows for text in row.values())
+    assert {row["verdict"] for row in rows} <= {*DECISIONS}
+    assert {row["chapter"] for row in rows} == {f"{name}.ipynb" for name in CHAPTERS}
+    names = [row["id"] for row in rows]
+    assert len(set(names)) == len(names)
+    called = re.findall(r'verdict\(\s*f?"([^"]+)"', "\n".join(map(code_of, CHAPTERS)))
+    patterns = [re.sub(r"\\{.*?\\}", ".+", re.escape(one)) for one in called]
+    assert all(any(re.fullmatch(one, name) for one in patterns) for name in names)
+    assert all(any(re.fullmatch(one, name) for name in names) for one in patterns)
+
+
+def test_every_row_has_its_place_on_the_front_page(visit, book):
+    rows = json.loads((book / "verdicts.json").read_text(encoding="utf-8"))
+    page = visit(TOC["root"])
+    for row in rows:
+        cells = page.locator(f"#verdict-{row['id']} td").all_inner_texts()
+        assert cells[0].startswith(row["claim"])
+        assert cells[1:] == [row["paper"], row["measured"], row["verdict"]]
+    # and the other tables link to it there
+    links = visit("trust").locator("table.verdict-table a.verdict-link")
+    there = {link.get_attribute("href").partition("#")[2] for link in links.all()}
+    assert there == {f"verdict-{row['id']}" for row in rows}
 
 
 @pytest.mark.parametrize(
