@@ -12,7 +12,7 @@ _PUBLIC = {
     "descent": ("DivergenceError", "Trajectory", "gradient_descent"),
     "fastforward": ("FastForwardError", "fast_forward"),
     "measures": (
-        "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "phases",
+        "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "lag", "phases",
     ),
     "attack": ("adversarial_accuracy", "pgd", "worst_case"),
     "theory.margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),

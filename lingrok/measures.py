@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.integrate import cumulative_trapezoid
 
 from . import _checks
 from ._checks import FloatArray
@@ -133,6 +134,30 @@ def grokking_time(
     if np.isinf(t_train):
         return GrokkingTime(t_train, t_test, np.inf, np.inf)
     return GrokkingTime(t_train, t_test, t_test - t_train, t_test / t_train)
+
+
+def lag(
+    steps: npt.ArrayLike, train_accuracy: npt.ArrayLike, test_accuracy: npt.ArrayLike, *,
+    chance: float = 0.5,
+) -> FloatArray:  # fmt: skip
+    """Measure how far the test has been behind training so far, in decades of steps, shape (k,).
+
+    The area between the two accuracies over log10 of the step, where the test is below, in units
+    of 1 - chance. Where both jump from chance to 1, it is log10 of the factor between the times.
+    It has no eps and no reference, never falls, and is small if the curves stay close: a measure
+    of the delay that does not hang on single points or on where the run ends. `chance` is the
+    accuracy of guessing.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, steps that do not increase, and chance out of [0, 1).
+    """
+    t, train, test = _series(steps, train_accuracy=train_accuracy, test_accuracy=test_accuracy)
+    if not 0 <= chance < 1:
+        raise ValueError(f"chance must be from 0 to below 1, got {chance!r}")
+    behind = np.maximum(train - test, 0) / (1 - chance)
+    return np.asarray(cumulative_trapezoid(behind, np.log10(t), initial=0))
 
 
 def crossing_time(steps: npt.ArrayLike, distance: npt.ArrayLike, threshold: float) -> float:

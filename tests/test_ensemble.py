@@ -16,6 +16,7 @@ from lingrok import (
     fast_forward,
     gradient_descent,
     grokking_time,
+    lag,
     sample_concentrated,
     sample_standard,
 )
@@ -157,6 +158,13 @@ def test_zetas_are_the_delay_factors(runs):
     curves, train = runs.attacked("standard", epsilon=0.5), runs.unplanted()
     expected = [time.zeta for time in runs.times(curves, eps=0.1, train=train)]
     np.testing.assert_array_equal(runs.zetas(curves, eps=0.1, train=train), expected)
+
+
+def test_lags_are_those_of_each_run(runs):
+    train = runs.unplanted()
+    for i, found in enumerate(runs.lags("concentrated", train)):
+        np.testing.assert_array_equal(found, lag(runs.steps, train[i], runs.concentrated[i]))
+    np.testing.assert_array_equal(runs.lags(runs.standard), runs.lags("standard", "train"))
 
 
 def test_settled_is_for_good(runs):

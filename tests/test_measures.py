@@ -9,6 +9,7 @@ from lingrok import (
     accuracy,
     crossing_time,
     grokking_time,
+    lag,
     phases,
     sample_standard,
 )
@@ -112,3 +113,24 @@ def test_numbers_read_as_one_writes_them():
     ]  # fmt: skip
     assert [number(v) for v in (-np.inf, -1.04e7, np.nan)] == ["-inf", "-1.0e7", "nan"]
     assert spread([3, 1, np.inf]) == "3 [1, never]"
+
+
+def test_the_lag_of_two_jumps_is_the_logarithm_of_their_factor():
+    steps = np.geomspace(1, 1e8, 8001)
+    train, test = np.where(steps >= 1e2, 1, 0.5), np.where(steps >= 1e6, 1, 0.5)
+    assert lag(steps, train, test)[-1] == pytest.approx(4, abs=2e-3)
+    assert lag(steps, test, train)[-1] == 0  # who is ahead does not lag
+    low, high = np.where(steps >= 1e2, 1, 0.1), np.where(steps >= 1e6, 1, 0.1)
+    assert lag(steps, low, high, chance=0.1)[-1] == pytest.approx(4, abs=2e-3)
+
+
+def test_the_lag_adds_up_over_decades_and_never_falls():
+    found = lag(STEPS, [0.5, 1, 1, 0.8], [0.5, 0.5, 0.75, 1])
+    np.testing.assert_allclose(found, [0, 0.5, 1.25, 1.5])
+    np.testing.assert_array_equal(lag(STEPS[:3], [0.5, 1, 1], [0.5, 0.5, 0.75]), found[:3])
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1, np.nan])
+def test_chance_is_below_certainty(chance):
+    with refuses("chance", str(chance)):
+        lag(STEPS, [1] * 4, [1] * 4, chance=chance)

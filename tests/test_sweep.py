@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import record_grokking_times
+import record_readings
 from problems import blobs, planted, refuses, relative_error, thetas
 
 from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent, records
@@ -235,9 +236,18 @@ def test_measures_what_one_reads_off_a_run():
     assert np.isnan(found["at 1e9"])
 
 
-def test_the_tool_writes_its_record_byte_for_byte():
-    table, path = records.load("grokking-times"), record_grokking_times.RECORD
-    assert record_grokking_times.written(table) == path.read_bytes()
+@pytest.mark.parametrize("tool", [record_grokking_times, record_readings])
+def test_the_tool_writes_its_record_byte_for_byte(tool):
+    path = tool.RECORD
+    assert record_grokking_times.written(records.load(path.stem)) == path.read_bytes()
+
+
+def test_readings_are_recorded_as_they_come_out():
+    table = records.load("readings").set_index(["d", "sv_pos", "sv_neg", "seed"])
+    assert len(table) == 6 * len(record_readings.SEEDS)
+    found = record_readings.run(7, d=2, sv_pos=350, sv_neg=350)
+    for name, value in table.loc[2, 350, 350, 7].items():
+        assert found[name] == pytest.approx(value, rel=1e-3), name
 
 
 # Dask. The tests with a cluster come last: from then on it has all the work.

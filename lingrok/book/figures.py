@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -194,4 +195,29 @@ def course(
     accuracy.plot(run.steps, concentrated, color=RED)
     accuracy.set(title="concentrated accuracy", ylim=(0.47, 1.02))
     style.time_below(figure, run.steps, text)
+    return figure
+
+
+@drawn
+def delays(table: pd.DataFrame, readings: Mapping[str, tuple[str, float]]) -> Figure:
+    """Delays of both tests by several readings: a panel each, a column a setting, a dot a run.
+
+    `readings` maps a panel's title to the reading's column, after the name of the test, and the
+    level from which on it speaks of grokking. A delay that is infinite has no dot.
+    """
+    figure, axes = subplots(1, len(readings), figsize=(8.6, 3.6))
+    name = "S(" + table.sv_pos.astype(str) + "," + table.sv_neg.astype(str) + ")"
+    name = name.where(table.sv_pos > 0, "none") + "\nd = " + table.d.astype(str)
+    which, names = pd.factorize(name)
+    turn = table.groupby(name).cumcount()
+    for axis, (title, (column, level)) in zip(axes, readings.items(), strict=True):
+        for test, side in (("standard", -0.2), ("concentrated", 0.2)):
+            x = which + side + 0.3 * (turn / turn.max() - 0.5)
+            look = {"color": LOOKS[test][0], "s": 7, "linewidth": 0}
+            sns.scatterplot(x=x, y=table[f"{test} {column}"], label=f"{test} test", ax=axis, **look)
+        axis.axhline(level, color="black", lw=0.8, ls=":")
+        axis.set(title=title, xlabel="", ylabel="", yscale="linear" if "lag" in title else "log")
+        axis.set_xticks(range(len(names)), names, fontsize="x-small")
+        axis.get_legend().remove()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

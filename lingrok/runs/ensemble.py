@@ -17,7 +17,15 @@ from .._origin import Origin, own, remember, traced
 from ..data import Dataset, need, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
-from ..measures import GrokkingTime, Phases, accuracy, crossing_time, grokking_time, phases
+from ..measures import (
+    GrokkingTime,
+    Phases,
+    accuracy,
+    crossing_time,
+    grokking_time,
+    lag,
+    phases,
+)
 from ..problem import one_blas_thread
 
 SETS = ("train", "standard", "concentrated")
@@ -161,6 +169,11 @@ class Ensemble:
     def groks(self, test: str | FloatArray, **definition: Any) -> npt.NDArray[np.bool_]:
         """Whether each run groks, shape (s,): its test is late, and gets there; as in `times`."""
         return np.array([time.groks for time in self.times(test, **definition)])
+
+    def lags(self, test: str | FloatArray, train: str | FloatArray = "train") -> FloatArray:
+        """Decades by which the test is behind training at each checkpoint, shape (s, k): `lag`."""
+        pairs = zip(self._curves("train", train), self._curves("test", test), strict=True)
+        return np.array([lag(self.steps, *pair) for pair in pairs])
 
     def settled(self, level: float, test: str | FloatArray = "concentrated") -> FloatArray:
         """Step from which on each run's accuracy stays at `level` or above, shape (s,).

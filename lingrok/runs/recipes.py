@@ -23,7 +23,6 @@ from tqdm.auto import tqdm
 from .._checks import FloatArray
 from .._origin import remember
 from .._state import State, fingerprint
-from ..attack import adversarial_accuracy
 from ..data import Dataset, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
@@ -280,6 +279,8 @@ class Experiment(Recipe):
             sample = partial(sample_concentrated, d=self.d, gamma=self.gamma, alpha=self.alpha)
         measures: dict[str, Callable[[Trajectory, Dataset], FloatArray]] = {name: accuracy}
         if name == "adversarial":
+            from ..attack import adversarial_accuracy  # noqa: PLC0415 - for those who attack
+
             measures = {
                 label: partial(adversarial_accuracy, epsilon=epsilon, preserve_label=kept)
                 for epsilon in self.epsilons
