@@ -1,10 +1,11 @@
 """Gradient descent without walking: a few exact steps, then leaps in log time (`collocation`).
 
-The error estimate bounds the distance from the walked run. What a leap adds to it is bounded by the
-next Legendre coefficient of the derivative, extrapolated from the last four, by what Newton's
-iteration left over, and by what no smooth curve follows: after a walk, the part that changes sign
-at each step, and with inertia a displacement that is not the curve's, which would go on to move
-theta by 1 / (1 - inertia) times as much.
+The error estimate is meant as a bound on the distance from the walked run: errors of leaps add up as
+in a bound, but what one leap adds is an extrapolation. It is the next Legendre coefficient of the
+derivative, extrapolated from the last four and taken four times, what Newton's iteration left over,
+and what no smooth curve follows: after a walk, the part that changes sign at each step, and with
+inertia a displacement that is not the curve's, which would go on to move theta by 1 / (1 - inertia)
+times as much. The book's page "Derivations" has the argument.
 
 What a step does to an error from before. While lr times the largest curvature is below 2, one step
 of gradient descent on a convex loss brings no two points further apart, so errors add up at worst;
@@ -189,9 +190,10 @@ def fast_forward(
     Returns
     -------
     Trajectory
-        Its `error_estimate` bounds the distance from gradient descent at each checkpoint: the
-        collocation errors so far, plus the rounding errors that descent itself gathers in
-        float64, which grow like eps sqrt(steps) and which `rtol` does not count.
+        Its `error_estimate` is meant to bound the distance from gradient descent at each
+        checkpoint: the collocation errors so far, extrapolated with a factor of four to spare,
+        plus the rounding errors that descent itself gathers in float64, modelled as
+        eps sqrt(steps), which `rtol` does not count.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """A theory without parameters: where the hyperplane is at each step, given the kind of data alone.
 
-Derivation. Write w = a w_true + v, with v across w_true. A point with the projection
+The book's page "Derivations" has each step and the number that tests it. In short: write w = a w_true + v, with v across w_true. A point with the projection
 u = y w_true·x and the lateral part x' has the margin z = a u + y (b + v·x'), and descent on the
 mean loss moves the hyperplane by y x s, s = 1 / (1 + e^z) being the point's *pull*. With averages
 < > over the points and tau = lr * steps (a step is short against every change that matters here),
@@ -11,11 +11,12 @@ mean loss moves the hyperplane by y x s, s = 1 / (1 + e^z) being the point's *pu
 dimension, with the planted points as atoms at u = gamma/2.
 
 *Across* no direction is preferred: v is made by chance alone, as the mean of y x' p over the
-points, where p is the pull that a point has gathered. So a point meets its own share of v again:
-y v·x' = sqrt(V) |v| xi + (d - 1)/n V p, where V is the variance of x' in one direction. The first
-part is due to all other points, hence Gaussian (xi is standard normal). The second holds the point
-back. What was gathered is forgotten at the rate at which the curvature K draws v back, which leaves
-p = theta s with one memory theta for all points:
+points, where p is what is still remembered of a point's pushes. So a point meets its own share of v
+again: y v·x' = sqrt(V) |v| xi + (d - 1)/n V p, where V is the variance of x' in one direction. The
+first part is due to all other points, hence Gaussian (xi is standard normal). The second holds the
+point back. One sample forgets faster in some directions than in others, but only the trace of its
+response counts, which hardly varies, and of that its integral: p = theta s with one memory theta
+for all points, drawn back by one curvature K (at rest, the harmonic mean over directions):
 
     z = a u + y b + sqrt(V) |v| xi + r s,    r = (d - 1)/n V theta       (to be solved for z)
     dtheta/dtau = 1 - K theta,               K = <V s' / (1 + r s')>,    s' = s (1 - s)
@@ -28,7 +29,9 @@ are more than about two support vectors a dimension; with fewer they can be sepa
 which is the end of this theory.
 
 *Over seeds* (a, b) vary because the sample's projections do, in linear response, and because b
-feels the product of two lateral averages; |v|^2 varies like chi squared with d - 1 degrees.
+feels the product of two lateral averages, to lowest order in chance: with few support vectors, or
+few a dimension, the spread comes out too small. |v|^2 is taken to vary like chi squared with d - 1
+degrees, as it does early; late, in crowded settings, it varies more.
 """
 
 from dataclasses import dataclass
