@@ -1,11 +1,11 @@
 """Gradient descent without walking: a few exact steps, then leaps in log time (`collocation`).
 
-The error estimate is meant as a bound on the distance from the walked run: errors of leaps add up as
-in a bound, but what one leap adds is an extrapolation. It is the next Legendre coefficient of the
-derivative, extrapolated from the last four and taken four times, what Newton's iteration left over,
-and what no smooth curve follows: after a walk, the part that changes sign at each step, and with
-inertia a displacement that is not the curve's, which would go on to move theta by 1 / (1 - inertia)
-times as much. The book's page "Derivations" has the argument.
+The error estimate is meant as a bound on the distance from the walked run: errors of leaps add up
+as in a bound, but what one leap adds is an extrapolation. It is the next Legendre coefficient of
+the derivative, extrapolated from the last four and taken four times, what Newton's iteration left
+over, and what no smooth curve follows: after a walk, the part that changes sign at each step, and
+with inertia a displacement that is not the curve's, which would go on to move theta by 1 / (1 -
+inertia) times as much. The book's page "Derivations" has the argument.
 
 What a step does to an error from before. While lr times the largest curvature is below 2, one step
 of gradient descent on a convex loss brings no two points further apart, so errors add up at worst;

@@ -372,6 +372,32 @@ def test_a_tenth_of_the_seeds_are_beyond_each_end_of_a_predicted_time(eps):
         assert 0.02 <= np.mean(np.greater(times, predicted.high)) <= 0.22, by
 
 
+def test_where_the_mean_bias_vanishes_a_time_is_right_within_the_noise_of_120_seeds():
+    setting = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 350, "gamma": 1e-3}
+    late = np.geomspace(1e3, 1e10, 60).astype(int)
+    runs = ensemble(range(120), 1e10, n_test=5000, checkpoints=late, rtol=1e-6, **setting)
+    field = mean_field(steps=1e10, **setting)
+    distances = [crossing_time(run.steps, run.distance, field.gamma / 2) for run in runs.runs]
+    accuracies = [crossing_time(runs.steps, 1 - curve, 0.01) for curve in runs.concentrated]
+    for times, predicted in (
+        (distances, predicted_grokking_time(field, eps=0, by="distance")),
+        (accuracies, predicted_grokking_time(field, eps=0.01)),
+    ):
+        for q, time in zip((0.1, 0.5, 0.9), vars(predicted).values(), strict=True):
+            noise = 2 * np.sqrt(q * (1 - q) / len(times))
+            assert abs(np.mean(np.less(times, time)) - q) < noise, (predicted, q)
+
+
+@pytest.mark.parametrize("d", [1, 2, 32])
+@pytest.mark.parametrize("planted", [(200, 200), (200, 195), (195, 200), (1, 1)])
+def test_a_predicted_time_is_below_its_high_and_above_its_low_end(d, planted):
+    field = mean_field(400, 400, 1e10, sv_pos=planted[0], sv_neg=planted[1], gamma=1e-2, d=d)
+    for eps, by in ((0, "distance"), (0.05, "distance"), (0.2, "distance"), (0.05, "accuracy")):
+        time = predicted_grokking_time(field, eps=eps, by=by)
+        if not np.isnan(time.median):
+            assert time.low <= time.median <= time.high, (eps, by, time)
+
+
 # Refusals
 
 SETTING = {"n_pos": 10, "n_neg": 10, "steps": 100, "sv_pos": 5, "sv_neg": 5}

@@ -1,9 +1,10 @@
 """A theory without parameters: where the hyperplane is at each step, given the kind of data alone.
 
-The book's page "Derivations" has each step and the number that tests it. In short: write w = a w_true + v, with v across w_true. A point with the projection
-u = y w_true·x and the lateral part x' has the margin z = a u + y (b + v·x'), and descent on the
-mean loss moves the hyperplane by y x s, s = 1 / (1 + e^z) being the point's *pull*. With averages
-< > over the points and tau = lr * steps (a step is short against every change that matters here),
+The book's page "Derivations" has each step and the number that tests it. In short: write w = a
+w_true + v, with v across w_true. A point with the projection u = y w_true·x and the lateral part x'
+has the margin z = a u + y (b + v·x'), and descent on the mean loss moves the hyperplane by y x s, s
+= 1 / (1 + e^z) being the point's *pull*. With averages < > over the points and tau = lr * steps (a
+step is short against every change that matters here),
 
     da/dtau = <u s>,    db/dtau = <y s>,    dv/dtau = <y x' s>.
 

@@ -21,6 +21,8 @@ from .theorems import kappa
 _NODES, _LENGTH_WEIGHT = leggauss(12)
 _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
+_SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
+_RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
 _XI, _XI_WEIGHT = hermegauss(7)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
 
@@ -102,24 +104,31 @@ def predicted_grokking_time(
             eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
             lr=field.lr, alpha=alpha,
         ), np.nan)  # fmt: skip
-    # What counts is b over the length of w, and a seed may be off in both
+    # What counts is b over the length of w, and a seed may be off in both. It stays on its side of
+    # the mean. Only |b| decides, which need not rise with b: so each seed has a time of its own
     slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
     sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
-    away = np.where(field.b < 0, -sd, sd)[:, None] * ndtri(_QUANTILES)
-    biases = field.b[:, None] + away
+    side = ndtri((np.arange(_SEEDS) + 0.5) / _SEEDS)
+    biases = field.b[:, None] + np.where(field.b < 0, -sd, sd)[:, None] * side
     if by == "distance":
         distance = np.abs(biases) / field.norm[:, None]
-        return PredictedTime(*(crossing(curve, level) for curve in distance.T))
+        times = np.sort([crossing(curve, level) for curve in distance.T])
+        return PredictedTime(*times[list(_RANKS)].tolist())
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
-    wrong = 1 - _accuracy(field, alpha, _QUANTILES, biases)
-    median = crossing(wrong[:, 1, 1], eps)
+    wrong = 1 - _accuracy(field, alpha, (0.5,), biases)[:, 0]
+    of_bias = np.array([crossing(curve, eps) for curve in wrong.T])
+    ranks = np.argsort(of_bias, kind="stable")[list(_RANKS)]
+    low, median, high = of_bias[ranks].tolist()
+    if not np.isfinite(median):
+        return PredictedTime(low, median, high)
+    middle = biases[:, ranks[1], None]
+    lengths = 1 - _accuracy(field, alpha, _QUANTILES, middle)[:, :, 0]
+    of_length = [crossing(curve, eps) for curve in lengths.T]
     # Length and bias vary independently: their effects on the logarithm add like variances
-    effects = [
-        np.log([crossing(curves[:, i], eps) / median for i in (0, 2)])
-        for curves in (wrong[:, :, 1], wrong[:, 1])
-    ]
-    factor = np.exp(np.hypot(*effects))
+    factor = np.exp(np.hypot(
+        np.log(np.divide((low, high), median)), np.log(np.divide(of_length[::2], median))
+    ))  # fmt: skip
     return PredictedTime(median / float(factor[0]), median, median * float(factor[1]))
 
 
