@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import record_grokking_times
+import record_outside
 import record_readings
 from problems import blobs, planted, refuses, relative_error, thetas
 
@@ -236,7 +237,7 @@ def test_measures_what_one_reads_off_a_run():
     assert np.isnan(found["at 1e9"])
 
 
-@pytest.mark.parametrize("tool", [record_grokking_times, record_readings])
+@pytest.mark.parametrize("tool", [record_grokking_times, record_outside, record_readings])
 def test_the_tool_writes_its_record_byte_for_byte(tool):
     path = tool.RECORD
     assert record_grokking_times.written(records.load(path.stem)) == path.read_bytes()

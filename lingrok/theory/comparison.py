@@ -39,7 +39,8 @@ def compare(
     Parameters
     ----------
     table : DataFrame
-        From `sweep`, with the settings before the column "seed".
+        From `sweep`, with the settings before the column "seed"; one may be "bias" (by default
+        there is one).
     crowding : bool
         As in `mean_field`.
     jobs : int
@@ -50,8 +51,9 @@ def compare(
     times : DataFrame
         A row for each setting, eps and way to tell the time (by distance or by accuracy), those
         left out where the hyperplane never left the shell: `measured` and `predicted` medians in
-        steps, `error` of the measured one (standard error, relative), the share `within` the
-        predicted middle 80 %; theorem 4.6's `formula`, medians of its `lower` and `upper` bounds,
+        steps, `error` of the measured one (standard error, relative), the middle 80 % of both, from
+        `measured_low` to `measured_high` and from `low` to `high`, and the share of runs `within`
+        the predicted one; theorem 4.6's `formula`, medians of its `lower` and `upper` bounds,
         and the shares of runs `inside` of them, and `inside_doubled` with |log delta| doubled.
     accuracies : DataFrame
         A row for each setting and decade of steps: the `measured` mean of the concentrated
@@ -76,7 +78,10 @@ def slope(x: npt.ArrayLike, y: npt.ArrayLike) -> Slope:
 def _one(
     setting: dict[str, Any], runs: pd.DataFrame, crowding: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    field = mean_field(**{name: setting[name] for name in _FIELD}, crowding=crowding)
+    field = mean_field(
+        **{name: setting[name] for name in _FIELD}, bias=bool(setting.get("bias", True)),
+        crowding=crowding,
+    )  # fmt: skip
     shared = setting | {"planted": field.sv_pos + field.sv_neg}
     times = []
     for by in ("distance", "accuracy"):
@@ -104,8 +109,9 @@ def _one(
 def _spread(measured: npt.NDArray[np.float64], predicted: PredictedTime) -> dict[str, float]:
     logs = np.log(measured[np.isfinite(measured)])
     inside = (predicted.low <= measured) & (measured <= predicted.high)
+    low, median, high = np.quantile(measured, (0.1, 0.5, 0.9), method="inverted_cdf").tolist()
     return {
-        "measured": float(np.quantile(measured, 0.5, method="inverted_cdf")),
+        "measured": median, "measured_low": low, "measured_high": high,
         "error": float(1.2533 * logs.std(ddof=1) / np.sqrt(len(logs))),  # of a normal's median
         "predicted": predicted.median, "low": predicted.low, "high": predicted.high,
         "within": float(inside.mean()),
