@@ -11,17 +11,19 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import lingrok_book
+import lingrok_book.pages as lingrok_book
 import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from chromium import chromium
+from lingrok_book.typeset import typeset
 from make_pdf import print_book
 from pypdf import PdfReader
 
@@ -29,7 +31,7 @@ from lingrok.book.notes import DECISIONS, Verdict
 
 ROOT = Path(__file__).parent.parent
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(entry["file"] for entry in TOC["chapters"])]
+PAGES = [TOC["root"], *(one["file"] for part in TOC["parts"] for one in part["chapters"])]
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 NUMBERED = [name for name in CHAPTERS if name.rpartition("/")[2][0].isdigit()]
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
@@ -203,9 +205,16 @@ def test_controls_move_their_picture(visit, name):
             states.append(shown(figure))
         for before, after in pairwise(states):
             assert all(a != b for a, b in zip(before, after, strict=True))
-        button.press("Enter")
+        if slider.input_value() != slider.get_attribute("max"):
+            button.press("Enter")
         page.clock.run_for(3000)
         assert shown(figure) == states[-1]
+        # Played on, it stops at the end, and there it begins again from the first
+        for _ in range(2):
+            button.press("Enter")
+            page.clock.run_for(60_000)
+            assert slider.input_value() == slider.get_attribute("max")
+            assert button.inner_text() == "play"
 
 
 @pages
@@ -263,6 +272,91 @@ def test_nothing_is_wider_than_a_phone(visit, name):
     assert max(sizes) <= PHONE["width"]
 
 
+DESKTOP = {"width": 1280, "height": 900}
+numbered = pytest.mark.parametrize("name", NUMBERED, ids=lambda name: name.rpartition("/")[2])
+
+
+@numbered
+def test_the_answer_comes_first(visit, name):
+    page = visit(name, viewport=DESKTOP)
+    article = page.locator("article.bd-article")
+    assert article.locator("h1").inner_text()[0] == str(int(name.rpartition("/")[2][:2]))
+    assert len(article.locator(".answer").inner_text()) > 150
+    verdict = article.locator(".verdict-table td:last-child").first.bounding_box()
+    figure = article.locator("figure").first.bounding_box()
+    assert verdict["y"] + verdict["height"] < 900
+    assert figure["y"] + figure["height"] < 1800
+    # All verdicts of the chapter, by the words of the front page
+    rows = article.locator("table.digest tbody tr").all_inner_texts()
+    called = len(re.findall(r"\bverdict\(\s*f?\"", code_of(name)))
+    assert len(rows) >= called >= 1
+
+
+@pages
+def test_code_is_folded_and_one_switch_opens_it(visit, name):
+    page = visit(name, viewport=DESKTOP)
+    share = page.evaluate(
+        """() => {
+            const article = document.querySelector('article.bd-article');
+            const high = one => one.getBoundingClientRect().height;
+            return [...article.querySelectorAll('.cell_input')]
+                .filter(one => one.checkVisibility())
+                .reduce((sum, one) => sum + high(one), 0) / high(article);
+        }"""
+    )
+    assert share <= 0.12
+    folds = page.locator("details.fold")
+    if not folds.count():
+        return
+    said = page.locator("details.fold > summary").all_inner_texts()
+    assert all(re.match(r"(Code, \d+ lines: \w|Findings)", one) for one in said)
+    assert not page.locator("details.fold[open]").count()
+    switch = page.get_by_role("button", name="Show code")
+    switch.click()
+    assert page.locator("details.fold[open]").count() == folds.count()
+    page.reload()
+    assert page.locator("details.fold[open]").count() == folds.count()
+    page.get_by_role("button", name="Fold code").press("Enter")
+    assert not page.locator("details.fold[open]").count()
+
+
+@pages
+def test_tables_are_named_and_fit(visit, name):
+    page = visit(name, viewport=DESKTOP)
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('article table, article pre')]
+            .filter(one => one.checkVisibility())
+            .filter(one => { const box = one.parentElement;
+                             return box.scrollWidth > box.clientWidth + 1 ||
+                                    one.scrollWidth > one.clientWidth + 1; })
+            .map(one => one.outerHTML.slice(0, 100))"""
+    )
+    assert not wide
+    for table in page.locator("article table.book-table").all():
+        caption = table.locator("caption").inner_text()
+        assert re.match(r"Table (\d+\.)?\d+\s", caption), caption
+        assert table.get_attribute("id")
+        assert not re.search(r"\b(NaN|nan|inf|None)\b", table.inner_text())
+
+
+@pages
+def test_numbers_and_symbols_are_written_one_way(visit, name):
+    text = (
+        visit(name)
+        .locator("article.bd-article")
+        .evaluate(
+            """article => {
+            const copy = article.cloneNode(true);
+            copy.querySelectorAll('pre, code, mjx-container').forEach(one => one.remove());
+            return copy.textContent;
+        }"""
+        )
+    )
+    text = re.sub(r"SHA-256 \w+", "", text)
+    assert not re.findall(r"\b\d+(?:\.\d+)?e[+-]?\d+\b", text)
+    assert not re.findall(r"\b(?:T_tr|T_te|zeta|eps|gamma|w_hat|w_true)\b", text)
+
+
 def test_the_front_page_is_light(visit):
     page = visit(TOC["root"])
     assert sum(path.stat().st_size for path in set(page.loaded)) < 2e6
@@ -288,10 +382,28 @@ def test_data_of_the_records_are_beside_the_pages(book):
 def test_chapters_offer_binder_and_the_notebook(book):
     for name in CHAPTERS:
         addresses = [address for _, address in Links(book / f"{name}.html").addresses]
-        binder = f"https://mybinder.org/v2/gh/owner/name/HEAD?urlpath=lab/tree/{name}.ipynb"
+        notebook = name.replace("chapters/", "notebooks/")  # which postBuild makes there
+        binder = f"https://mybinder.org/v2/gh/owner/name/HEAD?urlpath=lab/tree/{notebook}.ipynb"
         assert binder in addresses
         assert f"../_sources/{name}.ipynb" in addresses
         assert not [address for address in addresses if "colab" in address]
+
+
+@pytest.mark.parametrize("name", CHAPTERS, ids=lambda name: name.rpartition("/")[2])
+def test_a_downloaded_notebook_says_what_the_page_says(visit, book, name):
+    copy = nbformat.read(book / "_sources" / f"{name}.ipynb", as_version=4)
+    source = nbformat.read(ROOT / f"{name}.ipynb", as_version=4)
+    nbformat.validate(copy)
+    code = [[c.source for c in one.cells if c.cell_type == "code"] for one in (copy, source)]
+    assert code[0] == code[1]
+    prose = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "markdown")
+    assert not re.findall(r"\{[a-z:]+\}`|:::|^\$\$ \(", prose, re.MULTILINE)
+    assert "pip install" in copy.cells[1].source
+    # Figures and tables have the numbers that they have on the page
+    page = visit(name)
+    shown = page.locator("article .caption-number").all_inner_texts()
+    captions = re.findall(r"^\*((?:Fig\.|Table) [\d.]+)\.\* ", prose, re.MULTILINE)
+    assert sorted(captions) == sorted(one.strip() for one in shown)
 
 
 def test_verdicts_are_data(book):
@@ -308,13 +420,18 @@ def test_verdicts_are_data(book):
     assert all(any(re.fullmatch(one, name) for name in names) for one in patterns)
 
 
+def as_shown(text):
+    """Text of a row as a page has it."""
+    return unescape(re.sub("</?su[bp]>", "", typeset(text.replace(">=", "≥"))))
+
+
 def test_every_row_has_its_place_on_the_front_page(visit, book):
     rows = json.loads((book / "verdicts.json").read_text(encoding="utf-8"))
     page = visit(TOC["root"])
     for row in rows:
         cells = page.locator(f"#verdict-{row['id']} td").all_inner_texts()
-        assert cells[0].startswith(row["claim"])
-        assert cells[1:] == [row["paper"], row["measured"], row["verdict"]]
+        assert cells[0].startswith(as_shown(row["claim"]))
+        assert cells[1:] == [as_shown(row[one]) for one in ("paper", "measured", "verdict")]
     # and the other tables link to it there
     links = visit("trust").locator("table.verdict-table a.verdict-link")
     there = {link.get_attribute("href").partition("#")[2] for link in links.all()}

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import html
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
@@ -19,14 +20,18 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
+from PIL import Image
 
 from .._checks import FloatArray
+from .._format import typeset
 from .._origin import Origin, call, origins, own
 from .style import THEME
 
 FOLDER = "figure-data"  # beside the chapter, not committed: each run of a page writes it again
 _COLUMNS = ("panel", "kind", "label", "x", "y", "value")
+_DPI, _PALETTE = 200, 128  # twice what a page shows, for dense screens, and colours enough for that
 _NAMED = 4  # sources in the line below a figure; all are in the code above it
 _P = ParamSpec("_P")
 
@@ -98,9 +103,12 @@ class BookFigure(Figure):
 
     @no_type_check  # IPython has no types
     def _ipython_display_(self) -> None:
-        png = print_figure(self, "png", bbox_inches="tight")
+        png = io.BytesIO(print_figure(self, "png", bbox_inches="tight", dpi=_DPI))
+        stored = io.BytesIO()
+        Image.open(png).convert("RGB").quantize(_PALETTE).save(stored, "PNG", optimize=True)
         text = f"<Figure with {len(self.axes)} axes>"
-        display({"image/png": base64.b64encode(png).decode(), "text/plain": text}, raw=True)
+        image = base64.b64encode(stored.getvalue()).decode()
+        display({"image/png": image, "text/plain": text}, raw=True)
         self.write()
         display(HTML(self.line))
 
@@ -160,6 +168,9 @@ def drawn(draw: Callable[_P, Figure]) -> Callable[_P, BookFigure]:
         with plt.rc_context(THEME):
             figure = draw(*args, **kwargs)
         plt.close(figure)
+        for text in figure.findobj(Text):
+            if (said := typeset(text.get_text())) != text.get_text():
+                text.set_text(said)
         if not isinstance(figure, BookFigure):
             raise TypeError(f"{draw.__name__} must draw by `subplots` of this module")
         figure.drawn = _drawing(draw, args, kwargs)

@@ -168,8 +168,8 @@ def time_table(
 ) -> pd.DataFrame:  # fmt: skip
     """Definition 3.4's times over all seeds, a row for each end of the run, reference and eps.
 
-    Each entry is the median over seeds with the range in brackets, in steps; the last column counts
-    the seeds that the paper would call grokking (zeta of 100 or more).
+    The first column counts the seeds that the paper would call grokking (zeta of 100 or more); each
+    other entry is the median over seeds with the range in brackets, in steps.
     """
     rows = []
     for end, reference, one in itertools.product(until, references, eps):
@@ -180,10 +180,10 @@ def time_table(
                 "run to": number(end),
                 "level": _LEVELS[reference],
                 "eps": f"{one:g}",
+                "zeta >= 100": f"{sum(z >= 100 for z in fitted)} of {len(times)}",
+                "zeta": spread(fitted) if fitted else "never fits",
                 "T_tr": spread([t.t_train for t in times]),
                 "T_te": spread([t.t_test for t in times]),
-                "zeta": spread(fitted) if fitted else "never fits",
-                "zeta >= 100": f"{sum(z >= 100 for z in fitted)} of {len(times)}",
             }
         )
     return pd.DataFrame(rows).set_index(["run to", "level", "eps"])

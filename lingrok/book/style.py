@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from .._format import raised
 from ..measures import Phases
 
 Look = tuple[str, Any]  # colour and line style
@@ -34,7 +35,7 @@ THEME: dict[Any, Any] = {
             "font.sans-serif": ["DejaVu Sans"],  # which Matplotlib brings: the same everywhere
         },
     ),
-    **sns.plotting_context("paper", font_scale=1.1),
+    **sns.plotting_context("paper", font_scale=1.2),
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.8,
     "axes.titlelocation": "left",
@@ -57,7 +58,6 @@ LOOKS: dict[str, Look] = {
 NEUTRAL: list[Look] = [(RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DASH_DOTTED)]
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
 PUBLISHED = 1e7  # steps of the paper's runs
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def band(
@@ -119,5 +119,5 @@ def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> N
             low, high = np.log10(np.sort(axis.get_view_interval()))
             exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
             shown = exponents[:: 1 + len(exponents) // 6]
-            axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
+            axis.set_ticks(10.0**shown, [raised(int(k)) for k in shown])
             axis.set_minor_locator(NullLocator())

@@ -11,6 +11,7 @@ from ipywidgets import HTML, VBox, Widget
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from .._format import typeset
 from .figure import BookFigure
 
 # A frame is stored in the page, as some 12 kB of PNG; without the palette it would be three times
@@ -26,8 +27,10 @@ _PLAY = (
     "const b=this,s=b.closest('figure').querySelector('input');"
     "if(b.timer){clearInterval(b.timer);b.timer=0;b.textContent='play';return}"
     "b.textContent='stop';"
-    "b.timer=setInterval(()=>{s.value=(+s.value+1)%(+s.max+1);"
-    "s.dispatchEvent(new Event('input'))},700)"
+    "if(s.value==s.max){s.value=0;s.dispatchEvent(new Event('input'))}"
+    "const next=()=>{s.value=+s.value+1;s.dispatchEvent(new Event('input'));"
+    "if(s.value==s.max){clearInterval(b.timer);b.timer=0;b.textContent='play'}};"
+    "b.timer=setInterval(next,700)"
 )
 _V = TypeVar("_V")
 
@@ -59,7 +62,7 @@ class Pictures(Generic[_V]):
         self, name: str, draw: Callable[[_V], Frame], values: Iterable[_V], *,
         start: int = 0, live: Any = None,
     ) -> None:  # fmt: skip
-        self.name, self.draw, self.start = name, draw, start
+        self.name, self.draw, self.start = typeset(name), draw, start
         self.frames = [_framed(*draw(value)) for value in values]
         if not 0 <= start < len(self.frames):
             raise ValueError(f"start must be an index of {len(self.frames)} values, got {start!r}")
@@ -121,7 +124,7 @@ def _framed(shown: str, text: str, figure: BookFigure, *, small: bool = True) ->
     drawn.save(stored, "PNG", optimize=small)
     figure.write()
     source = base64.b64encode(stored.getvalue()).decode()
-    return shown, (
+    return typeset(shown), (
         f'<img alt="{html.escape(text)}" src="data:image/png;base64,{source}" '
         f'style="max-width: 100%">{figure.line}'
     )
