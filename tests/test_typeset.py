@@ -4,7 +4,7 @@ import pytest
 from lingrok_book.typeset import typeset as as_html
 from lingrok_book.typeset import typeset_page
 
-from lingrok._format import typeset
+from lingrok.book.style import typeset
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,8 @@ from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from .._checks import FloatArray
-from .._format import typeset
 from .._origin import Origin, call, origins, own
-from .style import THEME
+from .style import THEME, typeset
 
 FOLDER = "figure-data"  # beside the chapter, not committed: each run of a page writes it again
 _COLUMNS = ("panel", "kind", "label", "x", "y", "value")
@@ -103,8 +102,10 @@ class BookFigure(Figure):
 
     @no_type_check  # IPython has no types
     def _ipython_display_(self) -> None:
-        png = io.BytesIO(print_figure(self, "png", bbox_inches="tight", dpi=_DPI))
-        stored = io.BytesIO()
+        stored, png = (
+            io.BytesIO(),
+            io.BytesIO(print_figure(self, "png", bbox_inches="tight", dpi=_DPI)),
+        )
         Image.open(png).convert("RGB").quantize(_PALETTE).save(stored, "PNG", optimize=True)
         text = f"<Figure with {len(self.axes)} axes>"
         image = base64.b64encode(stored.getvalue()).decode()
@@ -169,8 +170,7 @@ def drawn(draw: Callable[_P, Figure]) -> Callable[_P, BookFigure]:
             figure = draw(*args, **kwargs)
         plt.close(figure)
         for text in figure.findobj(Text):
-            if (said := typeset(text.get_text())) != text.get_text():
-                text.set_text(said)
+            text.set_text(typeset(text.get_text()))
         if not isinstance(figure, BookFigure):
             raise TypeError(f"{draw.__name__} must draw by `subplots` of this module")
         figure.drawn = _drawing(draw, args, kwargs)

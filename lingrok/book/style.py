@@ -4,6 +4,7 @@ An idea keeps both through the whole book, so that the figures also read in grey
 opaque, so that they read on a dark page.
 """
 
+import re
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from .._format import raised
 from ..measures import Phases
 
 Look = tuple[str, Any]  # colour and line style
@@ -58,6 +58,23 @@ LOOKS: dict[str, Look] = {
 NEUTRAL: list[Look] = [(RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DASH_DOTTED)]
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
 PUBLISHED = 1e7  # steps of the paper's runs
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_EXPONENT = re.compile(r"(?<![\w.$])(?:1|(\d+(?:\.\d+)?))e([+-]?\d+)(?!\w)")
+_SYMBOLS = {
+    r"\|\|w\|\|": "‖w‖", r"\bT_tr\b": "Tₜᵣ", r"\bT_te\b": "Tₜₑ", r"\bgamma\b": "γ",
+    r"\beps\b": "ε", r"\bzeta\b": "ζ", r"\balpha\b": "α",
+}  # fmt: skip
+
+
+def typeset(text: str) -> str:
+    """Write numbers and symbols as a formula has them, for axes and sliders: 7.9 × 10⁸, γ."""
+    for plain, shown in _SYMBOLS.items():
+        text = re.sub(plain, shown, text)
+    return _EXPONENT.sub(lambda e: f"{e[1]} × " * bool(e[1]) + _power(int(e[2])), text)
+
+
+def _power(exponent: int) -> str:
+    return f"10{str(exponent).translate(_RAISED)}"
 
 
 def band(
@@ -119,5 +136,5 @@ def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> N
             low, high = np.log10(np.sort(axis.get_view_interval()))
             exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
             shown = exponents[:: 1 + len(exponents) // 6]
-            axis.set_ticks(10.0**shown, [raised(int(k)) for k in shown])
+            axis.set_ticks(10.0**shown, [_power(int(k)) for k in shown])
             axis.set_minor_locator(NullLocator())

@@ -11,8 +11,8 @@ from ipywidgets import HTML, VBox, Widget
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from .._format import typeset
 from .figure import BookFigure
+from .style import typeset
 
 # A frame is stored in the page, as some 12 kB of PNG; without the palette it would be three times
 # as many
