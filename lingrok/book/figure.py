@@ -102,11 +102,9 @@ class BookFigure(Figure):
 
     @no_type_check  # IPython has no types
     def _ipython_display_(self) -> None:
-        stored, png = (
-            io.BytesIO(),
-            io.BytesIO(print_figure(self, "png", bbox_inches="tight", dpi=_DPI)),
-        )
-        Image.open(png).convert("RGB").quantize(_PALETTE).save(stored, "PNG", optimize=True)
+        png, stored = print_figure(self, "png", bbox_inches="tight", dpi=_DPI), io.BytesIO()
+        pixels = Image.open(io.BytesIO(png)).convert("RGB").quantize(_PALETTE)
+        pixels.save(stored, "PNG", optimize=True)
         text = f"<Figure with {len(self.axes)} axes>"
         image = base64.b64encode(stored.getvalue()).decode()
         display({"image/png": image, "text/plain": text}, raw=True)

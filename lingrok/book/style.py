@@ -70,11 +70,9 @@ def typeset(text: str) -> str:
     """Write numbers and symbols as a formula has them, for axes and sliders: 7.9 × 10⁸, γ."""
     for plain, shown in _SYMBOLS.items():
         text = re.sub(plain, shown, text)
-    return _EXPONENT.sub(lambda e: f"{e[1]} × " * bool(e[1]) + _power(int(e[2])), text)
-
-
-def _power(exponent: int) -> str:
-    return f"10{str(exponent).translate(_RAISED)}"
+    return _EXPONENT.sub(
+        lambda e: f"{e[1]} × " * bool(e[1]) + "10" + str(int(e[2])).translate(_RAISED), text
+    )
 
 
 def band(
@@ -136,5 +134,5 @@ def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> N
             low, high = np.log10(np.sort(axis.get_view_interval()))
             exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
             shown = exponents[:: 1 + len(exponents) // 6]
-            axis.set_ticks(10.0**shown, [_power(int(k)) for k in shown])
+            axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
             axis.set_minor_locator(NullLocator())
