@@ -59,7 +59,7 @@ NEUTRAL: list[Look] = [(RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DA
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
 PUBLISHED = 1e7  # steps of the paper's runs
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_EXPONENT = re.compile(r"(?<![\w.$])(?:1|(\d+(?:\.\d+)?))e([+-]?\d+)(?!\w)")
+_EXPONENT = re.compile(r"(?<![\w.$])(?:1|(\d+(?:\.\d+)?))e([+-]?\d{1,3})(?!\w)")
 _SYMBOLS = {
     r"\|\|w\|\|": "‖w‖", r"\bT_tr\b": "Tₜᵣ", r"\bT_te\b": "Tₜₑ", r"\bgamma\b": "γ",
     r"\beps\b": "ε", r"\bzeta\b": "ζ", r"\balpha\b": "α",

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-NUMBER = re.compile(r"(?<![\w.#/])(?<!\w-)(\d+(?:\.\d+)?)e([+-]?)0*(\d+)(?!\w)")
+NUMBER = re.compile(r"(?<![\w.#/])(?<!\w-)(\d+(?:\.\d+)?)e([+-]?)0*(\d{1,3})(?!\w)")
 SYMBOLS = {
     r"\bT_(tr|te|gr)\b": r"T<sub>\1</sub>",
     r"\bw_(true|hat)\b": lambda found: "ŵ" if found[1] == "hat" else "w<sub>true</sub>",
