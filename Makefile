@@ -16,7 +16,7 @@ UNIT = $(RUN) -m pytest --ignore tests/test_pages.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book pdf check test unit lint platforms package chapters drift binder bench mutants lock clean
+.PHONY: help book pdf lighthouse changes check test unit lint platforms package chapters drift binder bench mutants lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,12 @@ pdf: _build/html/index.html ## print the built book into _build/lingrok.pdf (nee
 
 _build/html/index.html:
 	$(MAKE) book
+
+lighthouse: _build/html/index.html ## audit the front page and chapter 7 (needs Node and Chromium)
+	$(RUN) tools/lighthouse.py _build/html
+
+changes: $(READY) ## change each chapter in three places, as readers do, and run it to the end
+	$(RUN) tools/try_changes.py
 
 check: lint unit ## lint, types and unit tests: the daily loop, within a minute
 

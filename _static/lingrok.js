@@ -14,7 +14,10 @@ document.addEventListener("DOMContentLoaded", () => {
     folds.forEach((one) => { one.open = on; });
     button.setAttribute("aria-pressed", String(on));
     button.textContent = on ? "Fold code" : "Show code";
+    // Nobody has to pass the buttons that copy code which is not shown
+    document.querySelectorAll(".copybtn").forEach((one) => { one.tabIndex = on ? 0 : -1; });
   };
+  window.addEventListener("load", () => show(button.getAttribute("aria-pressed") === "true"));
   button.addEventListener("click", () => {
     const on = button.getAttribute("aria-pressed") !== "true";
     kept.write(on);
@@ -23,3 +26,26 @@ document.addEventListener("DOMContentLoaded", () => {
   show(kept.read());
   bar.prepend(button);
 });
+
+// From the top of an article to what can be moved, past all links between.
+document.addEventListener("DOMContentLoaded", () => {
+  const title = document.querySelector("article.bd-article h1");
+  const controls = [...document.querySelectorAll("article input[type=range]")];
+  if (!title || !controls.length) return;
+  const list = document.createElement("nav");
+  list.className = "lingrok-skip";
+  list.setAttribute("aria-label", "Controls of this page");
+  controls.forEach((one, k) => {
+    one.id ||= `control-${k + 1}`;
+    const link = document.createElement("a");
+    link.href = `#${one.id}`;
+    link.textContent = `Skip to the slider: ${one.getAttribute("aria-label")}`;
+    list.append(link);
+  });
+  title.after(list);
+});
+
+// From disk a page may not read the others, and the search would stop at its first result.
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+}

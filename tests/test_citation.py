@@ -18,12 +18,6 @@ def test_names_the_version_that_is_here():
     assert CITATION["license"] == project["license"]
 
 
-def test_is_what_the_front_page_says():
-    text = (ROOT / "index.md").read_text(encoding="utf-8")
-    for name in ("title", "version", "license"):
-        assert re.search(rf"{name} *= \{{(.*)\}},", text).group(1) == CITATION[name]
-
-
 def test_names_the_paper_that_the_book_cites():
     (paper,) = CITATION["references"]
     entry = re.search(

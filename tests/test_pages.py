@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import lingrok_book.pages as lingrok_book
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
@@ -27,6 +28,7 @@ from lingrok_book.typeset import typeset
 from make_pdf import print_book
 from pypdf import PdfReader
 
+from lingrok import accuracy, ensemble, gradient_descent
 from lingrok.book.notes import DECISIONS, Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +36,11 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *(one["file"] for part in TOC["parts"] for one in part["chapters"])]
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 NUMBERED = [name for name in CHAPTERS if name.rpartition("/")[2][0].isdigit()]
+EXPLAINED = "chapters/03-concentrated-test"
+# All formulas, also those that a reader has not come to
+TYPESET = """window.MathJax?.startup.promise
+    .then(() => MathJax.startup.document.lazyTypesetAll()).then(() => null)"""
+DESKTOP = {"width": 1280, "height": 900}
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
 
 pages = pytest.mark.parametrize("name", PAGES, ids=lambda name: name.rpartition("/")[2])
@@ -66,14 +73,17 @@ def browser():
         yield found
 
 
-@pytest.fixture
-def visit(browser, book):
-    """Open pages, and fail at the end if one had an error or asked for anything outside."""
-    contexts, wrong = [], []
+class Visits:
+    """Open pages, and what went wrong on them: errors, and requests for anything outside."""
 
-    def opened(name, *, folder=book, clock=False, **options):
-        context = browser.new_context(**({"viewport": WIDE} | options))
-        contexts.append(context)
+    def __init__(self, browser, book):
+        self.browser, self.book = browser, book
+        self.contexts, self.wrong, self.kept = [], [], {}
+
+    def __call__(self, name, *, folder=None, clock=False, **options):
+        folder = folder or self.book
+        context = self.browser.new_context(**({"viewport": WIDE} | options))
+        self.contexts.append(context)
         page = context.new_page()
         page.loaded = []
 
@@ -82,32 +92,64 @@ def visit(browser, book):
             if address.startswith(folder.as_uri()):
                 page.loaded.append(Path(unquote(urlsplit(address).path)))
             elif not address.startswith(("data:", "blob:")):
-                wrong.append(f"{name} asks for {address}")
+                self.wrong.append(f"{name} asks for {address}")
 
         context.on("request", note)
-        page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
+        page.on("pageerror", lambda error: self.wrong.append(f"{name}: {error}"))
         page.on(
             "console",
             lambda message: (
-                message.type in {"error", "warning"} and wrong.append(f"{name}: {message.text}")
+                message.type in {"error", "warning"}
+                and self.wrong.append(f"{name}: {message.text}")
             ),
         )
         if clock:
             page.clock.install(time=0)
         scripts = options.get("java_script_enabled", True)
         if scripts:  # without them, those that the theme preloads are given up
-            page.on("requestfailed", lambda request: wrong.append(f"{name} lacks {request.url}"))
+            page.on(
+                "requestfailed", lambda request: self.wrong.append(f"{name} lacks {request.url}")
+            )
         page.goto((folder / f"{name}.html").as_uri())
         if scripts:
-            page.evaluate("window.MathJax?.startup.promise.then(() => null)")
+            page.evaluate(TYPESET)
         if clock:  # from here on it goes only where a test sends it, however slow the machine
             page.clock.pause_at(3_600_000)
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not wrong
+    def read(self, name):
+        """Open a page once, for all tests that only look at it."""
+        if name not in self.kept:
+            for context in self.contexts:  # tests come page by page
+                context.close()
+            self.contexts.clear()
+            self.kept = {name: self(name, viewport=DESKTOP)}
+        return self.kept[name]
+
+    def close(self):
+        for context in self.contexts:
+            context.close()
+        assert not self.wrong
+
+
+@pytest.fixture
+def visit(browser, book):
+    visits = Visits(browser, book)
+    yield visits
+    visits.close()
+
+
+@pytest.fixture(scope="module")
+def looks(browser, book):
+    visits = Visits(browser, book)
+    yield visits
+    visits.close()
+
+
+@pytest.fixture(scope="module", params=PAGES, ids=lambda name: name.rpartition("/")[2])
+def looked(request):
+    """A page that one test after the other looks at, and none changes."""
+    return request.param
 
 
 class Links(HTMLParser):
@@ -124,6 +166,29 @@ class Links(HTMLParser):
                 self.ids.add(value)
             elif name in {"href", "src"} and value:
                 self.addresses.append((tag, value))
+
+
+def test_the_book_prints_as_one_document(book, browser):
+    reader = PdfReader(io.BytesIO(print_book(book, browser)))
+    chapters = [entry for entry in reader.outline if not isinstance(entry, list)]
+    places = [reader.get_destination_page_number(entry) for entry in chapters]
+    assert len(places) == len(PAGES)
+    assert places == sorted(set(places))
+    for entry, place in zip(chapters, places, strict=True):
+        text = " ".join(reader.pages[place].extract_text().split())
+        assert text.startswith(entry.title)
+    used, addresses = set(), set()
+    for page in reader.pages[places[0] :]:  # from behind the contents
+        for note in page.get("/Annots", []):
+            link = note.get_object()
+            if "/Dest" in link:
+                used.add(link["/Dest"])
+            else:
+                addresses.add(link["/A"]["/URI"])
+    assert used <= set(reader.named_destinations)
+    assert used >= {f"/{name.replace('/', '-')}" for name in CHAPTERS}
+    assert addresses
+    assert {urlsplit(address).scheme for address in addresses} == {"https"}
 
 
 @pages
@@ -160,21 +225,21 @@ def prose_of(name):
     return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
-@pages
-def test_mathematics_is_typeset(visit, name):
-    article = visit(name).locator("article.bd-article")
+def test_mathematics_is_typeset(looks, looked):
+    article = looks.read(looked).locator("article.bd-article")
     formulas = article.locator(".math").count()
     assert article.locator(".math > mjx-container").count() == formulas
     assert article.locator("mjx-merror").count() == 0
     prose = article.evaluate(
         """article => {
             const copy = article.cloneNode(true);
-            copy.querySelectorAll('pre, code, mjx-container').forEach(one => one.remove());
+            copy.querySelectorAll('pre, code, script, option, mjx-container')
+                .forEach(one => one.remove());
             return copy.textContent;
         }"""
     )
     assert not re.findall(r"\\[()\[\]]|\$\$?|\\[a-z]{2,}", prose)
-    assert (formulas > 0) == ("$" in prose_of(name))
+    assert (formulas > 0) == ("$" in prose_of(looked))
 
 
 def shown(figure):
@@ -228,22 +293,30 @@ def test_without_scripts_a_picture_stands(visit, name):
         assert not figure.get_by_role("slider").is_visible()
 
 
-@pages
-def test_pictures_are_described(visit, name):
-    texts = visit(name).locator("article img").evaluate_all("all => all.map(one => one.alt)")
+def test_pictures_are_described(looks, looked):
+    texts = looks.read(looked).locator("article img").evaluate_all("all => all.map(one => one.alt)")
     assert not [text for text in texts if len(text.strip()) < 40]
 
 
-@pages
-@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", PHONE)])
-def test_everyone_can_read_it(visit, name, scheme, size):
-    page = visit(name, color_scheme=scheme, viewport=size)
+def accessible(page, scheme):
     assert page.locator("html").get_attribute("data-theme") == scheme
     kinds = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+    # Formulas are MathJax's, a thousand nodes each page, beside MathML for those who listen
     found = Axe().run(
-        page, options={"runOnly": kinds, "resultTypes": ["violations"], "preload": False}
+        page,
+        context={"exclude": [["mjx-container"]]},
+        options={"runOnly": kinds, "resultTypes": ["violations"], "preload": False},
     )
     assert not found.response["violations"], found.generate_report()
+
+
+def test_everyone_can_read_it(looks, looked):
+    accessible(looks.read(looked), "light")
+
+
+@pages
+def test_everyone_can_read_it_at_night_on_a_phone(visit, name):
+    accessible(visit(name, color_scheme="dark", viewport=PHONE), "dark")
 
 
 @pages
@@ -272,13 +345,9 @@ def test_nothing_is_wider_than_a_phone(visit, name):
     assert max(sizes) <= PHONE["width"]
 
 
-DESKTOP = {"width": 1280, "height": 900}
-numbered = pytest.mark.parametrize("name", NUMBERED, ids=lambda name: name.rpartition("/")[2])
-
-
-@numbered
-def test_the_answer_comes_first(visit, name):
-    page = visit(name, viewport=DESKTOP)
+@pytest.mark.parametrize("looked", NUMBERED, indirect=True)
+def test_the_answer_comes_first(looks, looked):
+    name, page = looked, looks.read(looked)
     article = page.locator("article.bd-article")
     assert article.locator("h1").inner_text()[0] == str(int(name.rpartition("/")[2][:2]))
     assert len(article.locator(".answer").inner_text()) > 150
@@ -320,9 +389,8 @@ def test_code_is_folded_and_one_switch_opens_it(visit, name):
     assert not page.locator("details.fold[open]").count()
 
 
-@pages
-def test_tables_are_named_and_fit(visit, name):
-    page = visit(name, viewport=DESKTOP)
+def test_tables_are_named_and_fit(looks, looked):
+    page = looks.read(looked)
     wide = page.evaluate(
         """() => [...document.querySelectorAll('article table, article pre')]
             .filter(one => one.checkVisibility())
@@ -339,15 +407,15 @@ def test_tables_are_named_and_fit(visit, name):
         assert not re.search(r"\b(NaN|nan|inf|None)\b", table.inner_text())
 
 
-@pages
-def test_numbers_and_symbols_are_written_one_way(visit, name):
+def test_numbers_and_symbols_are_written_one_way(looks, looked):
     text = (
-        visit(name)
+        looks.read(looked)
         .locator("article.bd-article")
         .evaluate(
             """article => {
             const copy = article.cloneNode(true);
-            copy.querySelectorAll('pre, code, mjx-container').forEach(one => one.remove());
+            copy.querySelectorAll('pre, code, script, option, mjx-container')
+                .forEach(one => one.remove());
             return copy.textContent;
         }"""
         )
@@ -355,6 +423,92 @@ def test_numbers_and_symbols_are_written_one_way(visit, name):
     text = re.sub(r"SHA-256 \w+", "", text)
     assert not re.findall(r"\b\d+(?:\.\d+)?e[+-]?\d+\b", text)
     assert not re.findall(r"\b(?:T_tr|T_te|zeta|eps|gamma|w_hat|w_true)\b", text)
+
+
+def explained(page):
+    """The explainer, when its chart is there, and what its script was given."""
+    figure = page.locator("figure.lingrok-explainer")
+    figure.scroll_into_view_if_needed()
+    page.wait_for_selector("figure.lingrok-explainer[data-ready]")
+    return figure, json.loads(figure.locator("script[type]").inner_text())
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_explainer_moves(visit, size):
+    page = visit(EXPLAINED, viewport=size, reduced_motion="reduce")
+    figure, told = explained(page)
+    assert figure.locator("canvas").get_attribute("aria-label")
+    seen = set()
+
+    def look():
+        page.evaluate("new Promise(requestAnimationFrame)")
+        drawn = figure.locator("canvas").evaluate("one => one.toDataURL()")
+        state = drawn, figure.locator("p.reading").inner_text()
+        assert state not in seen
+        seen.add(state)
+        return state[1]
+
+    look()
+    slider, button = figure.get_by_role("slider"), figure.get_by_role("button")
+    slider.press("End")
+    assert slider.get_attribute("aria-valuetext") == "step 1.0 × 10¹²"
+    look()
+    slider.press("Home")
+    assert "At step 1: " in look()
+    for name, value in (("view", "shell"), ("bias", "without"), ("view", "cube"), ("bias", "with")):
+        figure.locator(f"select[name={name}]").select_option(value)
+        look()
+    # The delay changes with the definition and with the end of the run
+    found = {}
+    for reading in ("supremum", "one", "kept"):
+        for end in ("1e7", "1e12"):
+            figure.locator("select[name=reading]").select_option(reading)
+            figure.locator("select[name=end]").select_option(end)
+            found[reading, end] = (
+                figure.locator("p.reading").inner_text().partition("definition")[2]
+            )
+    assert len(set(found.values())) == 3  # a run to the end has 1 for its supremum, and keeps it
+    assert "never" in found["one", "1e7"]
+    # Where motion is unwelcome a decade a second
+    button.press("Enter")
+    page.wait_for_function("document.querySelector('.lingrok-explainer input').value > 0")
+    at = int(slider.input_value())
+    assert told["steps"][at] >= 10
+    button.press("Enter")
+    assert button.inner_text() == "play"
+    for control in figure.locator("select, input, button").all():
+        assert control.bounding_box()["height"] >= 24
+    wait = page.evaluate(
+        """async () => {
+            const slider = document.querySelector('.lingrok-explainer input');
+            const from = performance.now();
+            slider.value = 50;
+            slider.dispatchEvent(new Event('input'));
+            await new Promise(requestAnimationFrame);
+            return performance.now() - from;
+        }"""
+    )
+    assert wait < 1000  # ten times the target, which benchmarks/sliders.py measures
+
+
+def test_the_explainer_shows_runs_of_the_package(visit):
+    _, told = explained(visit(EXPLAINED))
+    train = ensemble([0], 10**7, sv_pos=350, sv_neg=250).sample.draw("train", 0)
+    for bias, run in (("with", True), ("without", False)):
+        walked = gradient_descent(train, 1000, bias=run)
+        shown = told["runs"][bias]
+        for i, step in enumerate(told["steps"]):
+            if step > 1000:
+                break
+            j = int(np.flatnonzero(walked.steps == step)[0]) if step in walked.steps else None
+            if j is None:
+                continue
+            for name in ("norm", "distance", "b"):
+                assert shown[name][i] == pytest.approx(getattr(walked, name)[j], rel=1e-3, abs=1e-9)
+            assert shown["train"][i] == pytest.approx(accuracy(walked, train)[j], abs=1e-3)
+    points = np.array(told["points"])
+    assert np.count_nonzero(points[:, 3]) == train.n
+    assert np.count_nonzero(points[:, 4]) == 600
 
 
 def test_the_front_page_is_light(visit):
@@ -369,9 +523,61 @@ def test_the_book_works_where_it_is_unpacked(visit, book, tmp_path):
     page = visit(TOC["root"], folder=folder)
     page.locator(f"nav.bd-links a[href='{CHAPTERS[0]}.html']").click()
     page.wait_for_url(f"**/{CHAPTERS[0]}.html")
-    page.evaluate("window.MathJax.startup.promise.then(() => null)")
+    page.evaluate(TYPESET)
     assert page.locator("article mjx-container").count()
     assert page.locator("article img").first.evaluate("one => one.naturalWidth")
+
+
+def test_search_works_from_disk(visit):
+    page = visit("search")
+    page.goto(page.url + "?q=margin")
+    page.wait_for_function("document.querySelectorAll('#search-results li').length > 3")
+
+
+@pages
+def test_controls_are_in_reach_of_the_keyboard(visit, name):
+    page = visit(name)
+    if not page.locator("article input[type=range]").count():
+        return
+    page.locator("article h1").evaluate("one => { one.tabIndex = -1; one.focus(); }")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").startswith("Skip to the slider")
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.type") == "range"
+
+
+@pages
+def test_a_phone_has_pictures_of_its_own(visit, name):
+    page = visit(name, viewport=PHONE)
+    figures = page.locator("article figure:not(.lingrok-explainer) > a img, article picture img")
+    for image in figures.all():
+        image.scroll_into_view_if_needed()
+        page.wait_for_function(
+            "one => one.complete && one.naturalWidth", arg=image.element_handle()
+        )
+        source, shown, width = image.evaluate("i => [i.currentSrc, i.clientWidth, i.naturalWidth]")
+        assert "-narrow.png" in source
+        # 200 dots an inch, letters of 10 points
+        assert shown / (width / 200) * 10 / 72 >= 10
+
+
+def test_letters_are_large_enough_on_a_wide_screen(looks, looked):
+    page = looks.read(looked)
+    for image in page.locator("article picture img").all():
+        image.scroll_into_view_if_needed()
+        page.wait_for_function(
+            "one => one.complete && one.naturalWidth", arg=image.element_handle()
+        )
+        shown, width = image.evaluate("one => [one.clientWidth, one.naturalWidth]")
+        assert shown / (width / 200) * 10 / 72 >= 12 - 0.2
+        assert width >= 1.9 * shown
+
+
+def test_the_front_page_says_how_to_cite(looks):
+    text = looks.read(TOC["root"]).locator("article pre").last.inner_text()
+    assert "version = {" + yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] in text
+    assert "url     = {https://github.com/owner/name}" in text
 
 
 def test_data_of_the_records_are_beside_the_pages(book):
@@ -459,26 +665,3 @@ def test_refuses_an_address_that_is_none(monkeypatch, tmp_path):
     monkeypatch.setenv("LINGROK_REPOSITORY", "owner/name")
     with pytest.raises(lingrok_book.ConfigError, match="owner/name"):
         lingrok_book.public_address(tmp_path)
-
-
-def test_the_book_prints_as_one_document(book, browser):
-    reader = PdfReader(io.BytesIO(print_book(book, browser)))
-    chapters = [entry for entry in reader.outline if not isinstance(entry, list)]
-    places = [reader.get_destination_page_number(entry) for entry in chapters]
-    assert len(places) == len(PAGES)
-    assert places == sorted(set(places))
-    for entry, place in zip(chapters, places, strict=True):
-        text = " ".join(reader.pages[place].extract_text().split())
-        assert text.startswith(entry.title)
-    used, addresses = set(), set()
-    for page in reader.pages[places[0] :]:  # from behind the contents
-        for note in page.get("/Annots", []):
-            link = note.get_object()
-            if "/Dest" in link:
-                used.add(link["/Dest"])
-            else:
-                addresses.add(link["/A"]["/URI"])
-    assert used <= set(reader.named_destinations)
-    assert used >= {f"/{name.replace('/', '-')}" for name in CHAPTERS}
-    assert addresses
-    assert {urlsplit(address).scheme for address in addresses} == {"https"}

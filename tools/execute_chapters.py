@@ -40,7 +40,7 @@ def execute(path: Path) -> None:
             data.pop(WIDGET, None)
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
             if figure.get("name") == PICTURE[0] and "image/png" in data:
-                image = base64.b64decode(data["image/png"])
+                image = base64.b64decode(output["metadata"]["image/png"]["narrow"])
                 (path.parent.parent / PICTURE[1]).write_bytes(image)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)

@@ -32,6 +32,10 @@ body { display: block; background: white; }
 .book-0 { margin-top: 0.6em; }
 .book-1 { padding-left: 1.5em; }
 """
+# What a printed page has no use for
+UNUSED = (
+    ".headerlink, script, source, [hidden], details, .lingrok-explainer :is(.controls, .reading)"
+)
 FOOTER = """
 <div style="width: 100%; font-size: 8px; text-align: center; font-family: sans-serif">
 <span class="title"></span> · <span class="pageNumber"></span></div>
@@ -49,7 +53,7 @@ def key(name):
 def article(page, name, names):
     """Article of the page `name`, with its ids and links those of the one document."""
     found = page.select_one("article.bd-article")
-    for unused in found.select(".headerlink, script, [hidden]"):
+    for unused in found.select(UNUSED):
         unused.decompose()
     for control in found.select("figure.lingrok-pictures > div:has(input)"):
         value = control.span.get_text(" ", strip=True)
@@ -108,9 +112,16 @@ class Book:
             for link in found.select("a[href^='#']"):
                 if link["href"][1:] not in places:  # Chromium would leave it out, and say nothing
                     raise ValueError(f"no page has what a link leads to: {link['href']}")
-        # Styles of the front page, and MathJax with its settings
-        head = front.select("link[rel=stylesheet], script")
-        used = [one for one in head if one.name == "link" or "mathjax" in str(one).lower()]
+        # Styles of the front page, and MathJax with its settings from a page with formulas
+        used = list(front.select("link[rel=stylesheet]"))
+        for name, page in pages.items():
+            scripts = [one for one in page.select("script") if "mathjax" in str(one).lower()]
+            for one in scripts:
+                if "src" in one.attrs:
+                    one["src"] = resolved(one["src"], name)
+            if scripts:
+                used += scripts
+                break
         self.head = "".join(map(str, used))
 
     def html(self, numbers):
@@ -131,7 +142,10 @@ class Book:
 
 
 def printed(page):
-    page.evaluate("MathJax.startup.promise.then(() => document.fonts.ready).then(() => 0)")
+    page.evaluate(
+        """MathJax.startup.promise.then(() => MathJax.startup.document.lazyTypesetAll())
+            .then(() => document.fonts.ready).then(() => 0)"""
+    )
     return PdfReader(
         io.BytesIO(
             page.pdf(

@@ -25,6 +25,9 @@ GETTING = (
     "Binder both are in place. Change a number in a cell and run all cells below it: what the text "
     "says is of the committed run, what a cell shows is of yours.*"
 )
+EXPLAINER = (
+    "*On the page of this chapter a chart stands here that moves; the sliders below move too.*"
+)
 
 
 @cache
@@ -118,6 +121,7 @@ def plain(path, number, text):
         text,
         flags=re.DOTALL,
     )
+    text = re.sub(r":::\{explainer\}\n.*?\n:::", EXPLAINER, text, flags=re.DOTALL)
     return re.sub(r"\]\((\.\./)?(\w+)\.md\)", r"](../\2.md)", text)
 
 

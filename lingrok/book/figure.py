@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import html
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
@@ -20,17 +21,21 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from .._checks import FloatArray
 from .._origin import Origin, call, origins, own
+from . import style
 from .style import THEME, typeset
 
 FOLDER = "figure-data"  # beside the chapter, not committed: each run of a page writes it again
 _COLUMNS = ("panel", "kind", "label", "x", "y", "value")
 _DPI, _PALETTE = 200, 128  # twice what a page shows, for dense screens, and colours enough for that
+_PHONE = 3.5  # inches, of which a phone shows each as some 95 pixels
 _NAMED = 4  # sources in the line below a figure; all are in the code above it
 _P = ParamSpec("_P")
 
@@ -102,14 +107,62 @@ class BookFigure(Figure):
 
     @no_type_check  # IPython has no types
     def _ipython_display_(self) -> None:
-        png, stored = print_figure(self, "png", bbox_inches="tight", dpi=_DPI), io.BytesIO()
-        pixels = Image.open(io.BytesIO(png)).convert("RGB").quantize(_PALETTE)
-        pixels.save(stored, "PNG", optimize=True)
-        text = f"<Figure with {len(self.axes)} axes>"
-        image = base64.b64encode(stored.getvalue()).decode()
-        display({"image/png": image, "text/plain": text}, raw=True)
+        image = self._png()
         self.write()
+        self._stack()
+        narrow = {"image/png": {"narrow": self._png()}}  # what a phone is shown
+        text = f"<Figure with {len(self.axes)} axes>"
+        display({"image/png": image, "text/plain": text}, metadata=narrow, raw=True)
         display(HTML(self.line))
+
+    @no_type_check
+    def _png(self) -> str:
+        png, stored = print_figure(self, "png", bbox_inches="tight", dpi=_DPI), io.BytesIO()
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(_PALETTE).save(
+            stored, "PNG", optimize=True
+        )
+        return base64.b64encode(stored.getvalue()).decode()
+
+    def _stack(self) -> None:
+        """Lay all panels out one below the other, column by column, as wide as a phone."""
+        placed = {axis: spec for axis in self.axes if (spec := axis.get_subplotspec())}
+        cells = sorted({(one.colspan[0], one.rowspan[0]) for one in placed.values()})
+        rows, columns = next(iter(placed.values())).get_gridspec().get_geometry()
+        height = _PHONE * self.get_figheight() / rows / self.get_figwidth() * columns
+        height = min(max(height, 2.2), 2.9)
+        legends = [one for axis in placed if (one := axis.get_legend())] + self.legends
+        lines = sum(len(one.get_texts()) for one in legends)
+        self.set_size_inches(_PHONE, height * len(cells) + 0.2 * lines)
+        grid = GridSpec(len(cells), 1, figure=self)
+        for axis, here in placed.items():
+            for other, there in placed.items():  # what only the outer panels of a grid have said
+                if there.rowspan[0] == here.rowspan[0] and not axis.get_ylabel():
+                    axis.set_ylabel(other.get_ylabel())
+                if there.colspan[0] == here.colspan[0] and not axis.get_xlabel():
+                    axis.set_xlabel(other.get_xlabel())
+            axis.set_ylabel(textwrap.fill(axis.get_ylabel(), 24))
+            axis.set_subplotspec(grid[cells.index((here.colspan[0], here.rowspan[0]))])
+            axis.tick_params(labelbottom=True, labelleft=axis.yaxis.get_ticks_position() != "right")
+            if any(
+                len(one.get_text()) > 12 and "$" not in one.get_text()
+                for one in axis.get_xticklabels()
+            ):
+                axis.tick_params(axis="x", labelrotation=35)
+            for text in axis.texts:
+                if text.get_text() in style.PHASES:
+                    text.set_text(text.get_text()[0].upper())
+            if legend := axis.get_legend():
+                below = (0, -0.6 / (height - 0.7))  # the axis and its label are between
+                title = legend.get_title().get_text()
+                axis.legend(**_shown(legend), title=title, loc="upper left", bbox_to_anchor=below)
+        for legend in list(self.legends):
+            legend.remove()
+            self.legend(**_shown(legend), loc="outside lower center")
+
+
+def _shown(legend: Legend) -> Any:
+    names = [one.get_text() for one in legend.get_texts()]
+    return {"handles": legend.legend_handles, "labels": names}
 
 
 def _parts(axis: Axes, number: int) -> Iterator[tuple[npt.NDArray[Any], ...]]:
@@ -152,10 +205,15 @@ def subplots(*args: Any, **kwargs: Any) -> tuple[Figure, Any]:
     return plt.subplots(*args, FigureClass=BookFigure, **kwargs)
 
 
-def frame(panels: int, *, width: float, left: float) -> tuple[Figure, Any]:
-    """Make a slider's frame, laid out by hand: all frames alike, and drawn in half of the time."""
-    figure, axes = subplots(1, panels, figsize=(width, 2.7), layout="none")
-    figure.subplots_adjust(left=left, right=0.98, bottom=0.21, top=0.9, wspace=0.28)
+def frame(panels: int) -> tuple[Figure, Any]:
+    """Make a slider's frame, one panel below the other: small enough for a phone.
+
+    It is laid out by hand: all frames alike, and drawn in half of the time.
+    """
+    height = 0.6 + 1.8 * panels
+    figure, axes = subplots(panels, 1, figsize=(4.4, height), layout="none")
+    edges = {"bottom": 0.55 / height, "top": 1 - 0.3 / height}
+    figure.subplots_adjust(left=0.15, right=0.97, hspace=0.45, **edges)
     return figure, axes
 
 

@@ -24,7 +24,7 @@ Curves = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
 @drawn
 def distributions(train: Dataset, shell: Dataset) -> Figure:
     """Figure 3: the standard (left) and the concentrated points (right) in two dimensions."""
-    figure, axes = subplots(1, 2, figsize=(8, 4.1), sharex=True, sharey=True)
+    figure, axes = subplots(1, 2, figsize=(7.6, 4.1), sharex=True, sharey=True)
     x = np.array([-5.0, 5.0])
     for axis, data, title in zip(
         axes, (train, shell), ("training and standard test", "concentrated test"), strict=True
@@ -50,7 +50,7 @@ def distributions(train: Dataset, shell: Dataset) -> Figure:
 @drawn
 def reductions(mean: Trajectory, total: Trajectory) -> Figure:
     """Direction and offset of the hyperplane for the two readings of the paper's loss."""
-    figure, axes = subplots(1, 2, figsize=(8, 3.2))
+    figure, axes = subplots(1, 2, figsize=(7.6, 3.2))
     for run, label, colour, ls in ((total, "sum", SKY, "solid"), (mean, "mean", DARK, DASHED)):
         for axis, values in zip(axes, (np.degrees(run.angle), run.distance), strict=True):
             axis.plot(run.steps, values, color=colour, ls=ls, label=label, lw=1.3)
@@ -115,7 +115,7 @@ def over_time(
     """
     columns = len(panels) if len(panels) < 4 else 2
     rows = -(-len(panels) // columns)
-    size = 8.6 if columns > 1 else 7.5, 0.7 + height * rows
+    size = 7.6 if columns > 1 else 7.5, 0.7 + height * rows
     figure, axes = subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for i, (axis, (title, curves)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
         neutral = iter(NEUTRAL[1:] if LOOKS.keys() & curves else NEUTRAL)
@@ -182,7 +182,7 @@ def course(
 
     Before them the bias, if wanted; `shell` is gamma and alpha of the concentrated points.
     """
-    figure, axes = frame(2 + bias, width=7.4, left=0.08 - 0.03 * bias)
+    figure, axes = frame(2 + bias)
     *first, distance, accuracy = axes
     for axis in first:
         axis.plot(run.steps, run.b, color=DARK)
@@ -205,7 +205,7 @@ def delays(table: pd.DataFrame, readings: Mapping[str, tuple[str, float]]) -> Fi
     `readings` maps a panel's title to the reading's column, after the name of the test, and the
     level from which on it speaks of grokking. A delay that is infinite has no dot.
     """
-    figure, axes = subplots(1, len(readings), figsize=(8.6, 3.6))
+    figure, axes = subplots(1, len(readings), figsize=(7.6, 3.6))
     name = "S(" + table.sv_pos.astype(str) + "," + table.sv_neg.astype(str) + ")"
     name = name.where(table.sv_pos > 0, "none") + "\nd = " + table.d.astype(str)
     which, names = pd.factorize(name)
@@ -217,7 +217,7 @@ def delays(table: pd.DataFrame, readings: Mapping[str, tuple[str, float]]) -> Fi
             sns.scatterplot(x=x, y=table[f"{test} {column}"], label=f"{test} test", ax=axis, **look)
         axis.axhline(level, color="black", lw=0.8, ls=":")
         axis.set(title=title, xlabel="", ylabel="", yscale="linear" if "lag" in title else "log")
-        axis.set_xticks(range(len(names)), names, fontsize="x-small")
+        axis.set_xticks(range(len(names)), names, fontsize=10, rotation=35)
         axis.get_legend().remove()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

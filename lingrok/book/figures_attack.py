@@ -22,7 +22,7 @@ def radius(
     epsilon: float,
 ) -> Figure:  # fmt: skip
     """Accuracy under both attacks of one radius, labels preserved or not: a slider's frame."""
-    figure, axes = frame(len(panels), width=7.4, left=0.08)
+    figure, axes = frame(len(panels))
     for (title, curves), axis in zip(panels.items(), axes, strict=True):
         for name, values in zip(("label-preserving", "PGD"), curves, strict=True):
             axis.plot(steps, values, color=LOOKS[name][0], ls=LOOKS[name][1], label=name)
@@ -40,7 +40,7 @@ def masked(panels: Mapping[str, Curves], expected: Mapping[str, Curves]) -> Figu
     """
     rows = -(-len(panels) // 2)
     figure, axes = subplots(
-        rows, 2, figsize=(8.6, 0.7 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
+        rows, 2, figsize=(7.6, 0.7 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
     )
     looks = dict(LOOKS)
     neutral = iter(NEUTRAL)
@@ -67,7 +67,7 @@ def delay_map(
 
     Both are spaced evenly in their logarithms, or nearly so.
     """
-    figure, axes = subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
+    figure, axes = subplots(1, 2, figsize=(7.6, 3.9), sharey=True)
     for axis, values, colours, title in (
         (axes[0], zeta, LogNorm(1, 1e11), "delay factor, labels preserved"),
         (axes[1], limit, Normalize(0, 1.25), "robust accuracy left by PGD"),
@@ -76,7 +76,7 @@ def delay_map(
         sns.heatmap(
             values, annot=np.array(words), fmt="", norm=colours, cmap="Purples", cbar=False,
             linewidths=0.8, ax=axis, xticklabels=list(dimensions),
-            yticklabels=[f"{one:g}" for one in radii], annot_kws={"fontsize": 9, "zorder": 3},
+            yticklabels=[f"{one:g}" for one in radii], annot_kws={"fontsize": 10, "zorder": 3},
         )  # fmt: skip
         shades = axis.collections[0].get_facecolors()
         for text, shade, value in zip(axis.texts, shades, values.flat, strict=True):

@@ -58,7 +58,7 @@ def versus(times: pd.DataFrame) -> Figure:
 @drawn
 def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
     """Concentrated accuracy: mean over seeds with the middle 80 % of them, and as predicted."""
-    figure, axes = subplots(2, 2, figsize=(8, 5.6), sharey=True)
+    figure, axes = subplots(2, 2, figsize=(7.6, 5.6), sharey=True)
     for axis, (title, (runs, field)) in zip(axes.flat, panels.items(), strict=True):
         band(
             axis, runs.steps, runs.concentrated, (RED, "solid"), label="mean over seeds",
@@ -77,7 +77,7 @@ def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
 @drawn
 def scaling(lines: Mapping[str, tuple[pd.DataFrame, Slope]], time: str, law: str) -> Figure:
     """Measured times over one parameter each, with the quadrature law and the fitted exponent."""
-    figure, axes = subplots(1, len(lines), figsize=(8, 3.1), sharey=True)
+    figure, axes = subplots(1, len(lines), figsize=(7.6, 3.1), sharey=True)
     for axis, (name, (runs, fit)) in zip(axes, lines.items(), strict=True):
         x = runs.iloc[:, 0].to_numpy()
         axis.scatter(x, runs[time], s=22, color=RED, alpha=0.6, lw=0, label="runs")
@@ -100,7 +100,7 @@ def limits(
 
     Rows of `compare`, the times of the runs behind them, and the rows without crowding.
     """
-    figure, (left, right) = subplots(1, 2, figsize=(8, 3.7))
+    figure, (left, right) = subplots(1, 2, figsize=(7.6, 3.7))
     for axis, rows, runs in ((left, few, few_runs), (right, crowded, crowded_runs)):
         x = (rows["planted"] / (rows["d"] if axis is right else 1)).to_numpy()
         at = np.repeat(x, [len(times) for times in runs])
@@ -118,14 +118,14 @@ def limits(
     left.set(xlabel="support vectors, d = 2", ylabel="step", title="$T_{te}(0)$, by distance")
     right.set(xlabel="support vectors a dimension, d = 64", title="$T_{te}(0.05)$, by accuracy")
     for axis in (left, right):
-        axis.legend(fontsize=9)
+        axis.legend(fontsize=10)
     return figure
 
 
 @drawn
 def together(runs: Ensemble, field: MeanField, title: str) -> Figure:
     """Distance of the hyperplane and concentrated accuracy: runs and the theory that goes along."""
-    figure, (left, right) = frame(2, width=8, left=0.08)
+    figure, (left, right) = frame(2)
     for run, accuracy in zip(runs.runs, runs.concentrated, strict=True):
         left.plot(runs.steps, run.distance, color=RED, lw=1, alpha=0.6)
         right.plot(runs.steps, accuracy, color=RED, lw=1, alpha=0.6)

@@ -34,14 +34,14 @@ def what_is_slow(
     Both tables of a panel have the columns step, distance, angle and concentrated.
     """
     figure, axes = subplots(
-        2, len(panels), figsize=(8.6, 6), sharex=True, sharey="row", squeeze=False,
+        2, len(panels), figsize=(7.6, 6), sharex=True, sharey="row", squeeze=False,
         height_ratios=(3, 2),
     )  # fmt: skip
     for (title, (run, theory)), (above, below) in zip(panels.items(), axes.T, strict=True):
         shell_band(above, gamma, alpha)
         above.text(
             0.98 * run["step"].iloc[-1], 0.55 * gamma, "concentrated points", va="bottom",
-            ha="right", color="#7a3600", fontsize=9,
+            ha="right", color="#7a3600", fontsize=10,
         )  # fmt: skip
         above.plot(run["step"], run["distance"], color=DARK, label="offset |b| / ||w||")
         above.plot(run["step"], tilt(run["angle"]), color=GREEN, ls=DASHED, label="tilt")

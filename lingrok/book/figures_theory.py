@@ -22,7 +22,7 @@ Steps = npt.NDArray[np.int64]
 @drawn
 def settings(curves: Mapping[str, Ensemble], phases: Phases) -> Figure:
     """Figures 2 and 4: bias, distance and accuracies of several settings, over the seeds."""
-    figure, axes = subplots(2, 2, figsize=(8, 5.6), sharex=True)
+    figure, axes = subplots(2, 2, figsize=(7.6, 5.6), sharex=True)
     shown: tuple[tuple[str, Callable[[Ensemble], Any]], ...] = (
         ("bias b", lambda runs: [run.b for run in runs.runs]),
         ("distance |b| / ||w||", lambda runs: [run.distance for run in runs.runs]),
@@ -47,7 +47,7 @@ def settings(curves: Mapping[str, Ensemble], phases: Phases) -> Figure:
 def pulls(columns: Mapping[str, tuple[Sequence[BiasPull], Phases]]) -> Figure:
     """Who pulls the bias: the parts of db/dt, over all that pulls, and the support's share."""
     figure, axes = subplots(
-        2, len(columns), figsize=(8, 5), sharex=True, sharey="row", squeeze=False,
+        2, len(columns), figsize=(7.6, 5), sharex=True, sharey="row", squeeze=False,
         height_ratios=(3, 2),
     )  # fmt: skip
     for (title, (each, phases)), (above, below) in zip(columns.items(), axes.T, strict=True):
@@ -76,7 +76,7 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
     Both panels have the direction along the true separator to the right, and that across it,
     enlarged, upwards.
     """
-    figure, axes = frame(2, width=6.6, left=0.11)
+    figure, axes = frame(2)
     gamma, w_true, _ = need(train, "gamma", "w_true")
     w, b, along = run.w[i], run.b[i], np.array([-1.0, 1.0]) / np.sqrt(2)
     ends = np.array([-7.2, 7.2])
@@ -94,7 +94,7 @@ def hyperplane(train: Dataset, shell: Dataset, run: Trajectory, i: int) -> Figur
     axes[1].set_title(f"concentrated test: {np.mean(right):.2f} correct")
     axes[0].set_ylabel("across the separator")
     step = f"$10^{{{np.log10(run.steps[i]):.1f}}}$".replace(".0", "")
-    figure.text(0.5, 0.03, f"along the separator, at step {step}", ha="center")
+    figure.text(0.56, 0.02, f"along the separator, at step {step}", ha="center")
     return figure
 
 
@@ -103,7 +103,7 @@ def residual(
     run: Trajectory, rho: FloatArray, unit: float, errors: Mapping[str, tuple[Steps, FloatArray]]
 ) -> Figure:
     """Draw lengths of w, w_hat log t and rho in units, and how far rho is from its limit."""
-    figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
+    figure, (left, right) = subplots(1, 2, figsize=(7.6, 3.6))
     lengths = {"w": run.norm * unit, "w_hat log t": np.log(run.steps), "rho": rho}
     for (name, values), (colour, style) in zip(lengths.items(), NEUTRAL, strict=False):
         left.plot(run.steps, values, color=colour, ls=style, label=name)
@@ -132,7 +132,7 @@ def plateaus(
         axis.plot(t, b, color=BLUE, lw=1.2, marker="o", markevery=[0], ms=5, label=label)
     for name, level in levels.items():
         axis.axhline(level, color="black", lw=0.8, ls=":")
-        axis.text(1.6, level, name, va="bottom", fontsize=9)
+        axis.text(1.6, level, name, va="bottom", fontsize=10)
     axis.margins(y=0.08)
     axis.set_ylabel("b")
     log_time(axis, steps, published=True)
@@ -143,7 +143,7 @@ def plateaus(
 @drawn
 def kicks(panels: Mapping[str, Sequence[tuple[FloatArray, FloatArray, FloatArray]]]) -> Figure:
     """Draw the bias, displaced at a late t0, and theorem 4.5's curve from there."""
-    figure, axes = subplots(1, len(panels), figsize=(8, 3.2), sharey=True, squeeze=False)
+    figure, axes = subplots(1, len(panels), figsize=(7.6, 3.2), sharey=True, squeeze=False)
     for (title, each), axis in zip(panels.items(), axes.flat, strict=True):
         for i, (g, measured, curve) in enumerate(each):
             label = ("descent", "theorem 4.5") if i == 0 else (None, None)
@@ -161,7 +161,7 @@ def two_margins(
     angles: Mapping[str, FloatArray],
 ) -> Figure:  # fmt: skip
     """Two points, the separators of both margins, and which one gradient descent tends to."""
-    figure, (left, right) = subplots(1, 2, figsize=(8, 3.6))
+    figure, (left, right) = subplots(1, 2, figsize=(7.6, 3.6))
     x = np.array([-4.0, 4.0])
     for (name, (w, b)), (colour, style) in zip(planes.items(), NEUTRAL, strict=False):
         foot, along = -b * w / (w @ w), np.array([-w[1], w[0]]) / np.linalg.norm(w)

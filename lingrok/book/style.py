@@ -57,6 +57,7 @@ LOOKS: dict[str, Look] = {
 # For curves of one idea beside each other
 NEUTRAL: list[Look] = [(RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DASH_DOTTED)]
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
+PHASES = tuple(name for name, _ in _PHASES)
 PUBLISHED = 1e7  # steps of the paper's runs
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _EXPONENT = re.compile(r"(?<![\w.$])(?:1|(\d+(?:\.\d+)?))e([+-]?\d{1,3})(?!\w)")
@@ -111,7 +112,7 @@ def log_time(
         if names and left < right:
             axis.text(
                 np.sqrt(left * right), 1.01, name if names == "words" else name[0].upper(),
-                ha="center", va="bottom", transform=axis.get_xaxis_transform(), fontsize=9,
+                ha="center", va="bottom", transform=axis.get_xaxis_transform(), fontsize=10,
                 style="italic",
             )  # fmt: skip
 
@@ -127,7 +128,7 @@ def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> N
     Few decades are labelled, as plain text: mathematics would take longer. Frames show single runs,
     of which there is nothing to summarise, and are drawn by Matplotlib alone.
     """
-    figure.text(0.5, 0.03, text, ha="center")
+    figure.text(0.56, 0.1 / figure.get_figheight(), text, ha="center")
     for axes in figure.axes:
         axes.set(xscale="log", xlim=steps[[0, -1]])
         for axis in (one for one in (axes.xaxis, axes.yaxis) if one.get_scale() == "log"):

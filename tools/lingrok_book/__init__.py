@@ -1,14 +1,16 @@
 """Sphinx extension of this book: pages that argue, load nothing from elsewhere, stand on their own.
 
 _config.yml loads it. `cells` puts the answer of a chapter first, folds its code and numbers its
-tables; `verdicts` draws tables of what the chapters have decided; `typeset` writes numbers and
-symbols as formulas have them; `pages` is for what is beside the text.
+tables; `explainer` draws a run to move through; `verdicts` draws tables of what the chapters have
+decided; `typeset` writes numbers and symbols as formulas have them; `pages` is for what is beside
+the text.
 """
 
 import myst_nb.sphinx_
 
 from .cells import Answer, Arrange, Fold, KeyFigure, close_fold, figure_once, open_fold
-from .pages import complete, configure, describe
+from .explainer import Explainer
+from .pages import Citation, complete, configure, describe, whole
 from .verdicts import DrawVerdicts, VerdictMatrix, Verdicts, VerdictTable
 
 
@@ -20,6 +22,9 @@ def setup(app):
     app.add_directive("verdicts", Verdicts)
     app.add_directive("verdict-matrix", VerdictMatrix)
     app.add_directive("answer", Answer)
+    app.add_directive("explainer", Explainer)
+    app.add_directive("citation", Citation)
+    app.add_role("whole", whole)
     app.add_transform(Arrange)
     app.add_post_transform(DrawVerdicts)
     app.connect("config-inited", configure)

@@ -13,8 +13,12 @@ import yaml
 from docutils import nodes
 from readable import readable
 from sphinx.errors import ConfigError
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
+from .explainer import copy as copy_scripts
+from .pictures import sized
+from .pictures import write as write_pictures
 from .typeset import typeset_page
 from .verdicts import verdicts
 
@@ -27,16 +31,24 @@ MATHJAX = [
     "output/chtml.js",
     "output/chtml/fonts",
     "a11y/assistive-mml.js",
+    "ui/lazy.js",  # formulas are typeset when they are near: a page is there at once
 ]
-MATHJAX_LOADS = ["core", "input/tex", "output/chtml", "a11y/assistive-mml"]
+MATHJAX_LOADS = ["core", "input/tex", "output/chtml", "a11y/assistive-mml", "ui/lazy"]
 
 # Drawn icons, 1.5 MB: the theme's style sheet has the same ones as a font of 0.15 MB.
-# The state of widgets: without a kernel their plain HTML is shown.
+# The state of widgets: without a kernel their plain HTML is shown. Scripts for what this book has
+# not, and fonts of icons ahead of the text.
 UNUSED = re.compile(
-    r"<script[^>]* src=[^>]*/fontawesome\.js[^>]*></script>"
+    r"<script[^>]* src=[^>]*/(?:fontawesome|togglebutton|design-tabs)\.js[^>]*></script>"
+    r"|<link rel=.preload. as=.font.[^>]*>"
     r"|<script type=.application/vnd\.jupyter\.widget-state\+json.>.*?</script>",
     re.DOTALL,
 )
+SEARCHES = re.compile(
+    r"<script src=[^>]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>"
+)
+# Read before the page is shown, and not needed for that; documentation_options is, by the others
+WAITS = re.compile(r"<script (?=src=(?![^>]*documentation_options))")
 NO_MATHEMATICS = re.compile(r"<script[^>]*(?:>window\.MathJax\b|mathjax/startup\.js).*?</script>")
 UNUSED_FILES = ["_static/scripts/fontawesome.js*", "_static/**/*.map", "_static/**/*.ttf"]
 
@@ -108,6 +120,34 @@ def cited_as(edition, title, text, address):
     return "\n".join([*lines, f'<script type="application/ld+json">{data}</script>'])
 
 
+class Citation(SphinxDirective):
+    """Entry of BibTeX for the book, from CITATION.cff and the address that it is known by."""
+
+    def run(self):
+        folder = Path(self.env.srcdir)
+        cited = yaml.safe_load((folder / "CITATION.cff").read_text(encoding="utf-8"))
+        made = edition(folder)
+        fields = {
+            "author": f"{{{cited['authors'][0]['name']}}}",
+            "title": cited["title"],
+            "version": f"{made['version']}{', commit ' * bool(made['commit'])}{made['commit']}",
+            "year": made["date"][:4],
+            "license": cited["license"],
+            "url": public_address(folder),
+        }
+        lines = "".join(f"  {name:<7} = {{{text}}},\n" for name, text in fields.items() if text)
+        entry = f"@software{{lingrok,\n{lines}}}"
+        return [nodes.literal_block(entry, entry, language="bibtex")]
+
+
+def whole(_name, _raw, text, *_):
+    """Role for the book as one file: a link where LINGROK_PDF says that one is made, or how to."""
+    made = os.environ.get("LINGROK_PDF")
+    if made:
+        return [nodes.raw("", f'<a href="{html.escape(made)}">{text}</a>', format="html")], []
+    return [nodes.Text(f"{text}: "), nodes.literal("", "make pdf")], []
+
+
 def describe(app, page, _template, context, doctree):
     """Put the tags of a page, with the first thing that it says, into its head."""
     if doctree is None:
@@ -119,7 +159,8 @@ def describe(app, page, _template, context, doctree):
     text = " ".join(said.astext().split()).removeprefix("Answer. ") if said else ""
     text = re.sub(r"\\[lr]Vert ?", "‖", text).replace("\\", "")
     title = re.sub("<[^>]+>", "", context.get("title", page))
-    tags = cited_as(edition(app.srcdir), title, shortened(text), public_address(app.srcdir))
+    icon = '<link rel="icon" href="data:,">'  # none: without this a browser asks for one
+    tags = icon + cited_as(edition(app.srcdir), title, shortened(text), public_address(app.srcdir))
     context["metatags"] = re.sub(r'<meta name="description"[^>]*>', "", context["metatags"]) + tags
 
 
@@ -135,7 +176,10 @@ def configure(app, config):
         "extra_footer": f"<p>Version {made['version']}{of}, {made['date']}</p>"
     }
     config.mathjax_path = "mathjax/startup.js"
-    config.mathjax3_config = {"loader": {"load": MATHJAX_LOADS}}
+    config.mathjax3_config = {
+        "loader": {"load": MATHJAX_LOADS},
+        "options": {"lazyMargin": "200px"},
+    }
     # The side bar has a search field already: without this a second one gets a bar of its own
     config.html_theme_options |= {"navbar_persistent": []}
     if address := public_address(app.srcdir):
@@ -149,9 +193,11 @@ def configure(app, config):
         }
 
 
-def tidied(text):
+def tidied(text, name):
     """HTML of a page without what nobody needs, and with what a screen reader or keyboard does."""
     text = UNUSED.sub("", text).replace("urlpath=lab/tree/chapters/", "urlpath=lab/tree/notebooks/")
+    if name != "search.html":
+        text = WAITS.sub("<script defer ", SEARCHES.sub("", text))
     if ' class="math' not in text:
         text = NO_MATHEMATICS.sub("", text)
     # A list must have items; the role that docutils writes is deprecated for that reason
@@ -173,11 +219,13 @@ def complete(app, exception):
     for name in MATHJAX:
         target = out / "_static" / "mathjax" / name
         copy_asset(mathjax / name, target if (mathjax / name).is_dir() else target.parent)
+    copy_scripts(out / "_static")
     address = public_address(app.srcdir) or ""
     for path in (out / "_sources" / "chapters").glob("*.ipynb"):  # what a reader downloads
         nbformat.write(readable(source / "chapters" / path.name, address), path)
+    sizes = write_pictures(out, app.env.mystnb_config.output_folder)
     for page in out.rglob("*.html"):
-        text = typeset_page(tidied(page.read_text(encoding="utf-8")))
+        text = typeset_page(tidied(sized(page.read_text(encoding="utf-8"), sizes), page.name))
         page.write_text(text, encoding="utf-8")
         linked.update(re.findall(r'href="figure-data/([^"]+)"', text))
     for pattern in UNUSED_FILES:

@@ -1,0 +1,104 @@
+"""Change chapters as a reader would, and run them to the end.
+
+    python tools/try_changes.py [01-setup ...]
+
+Three changes in each chapter: other seeds, another planting, another number of steps. Each copy is
+executed whole, as "run all cells" does, and must show all its verdicts. What they say may differ.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+CHAPTERS = Path(__file__).parent.parent / "chapters"
+CHANGES = {
+    "01-setup": [
+        ("n_seeds = 24", "n_seeds = 5"),
+        ("sv_pos=350, sv_neg=250, seed=seed", "sv_pos=30, sv_neg=120, seed=seed"),
+        ("fast_forward(data, 1e7)", "fast_forward(data, 3e8)"),
+    ],
+    "02-standard-test": [
+        ("range(24)", "range(50, 57)"),
+        ("(350, 350), (0, 0)", "(100, 20), (0, 0)"),
+        ("ensemble(seeds, 1e7,", "ensemble(seeds, 2e8,"),
+    ],
+    "03-concentrated-test": [
+        ("range(24)", "range(70, 78)"),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 60, "sv_neg": 200'),
+        ("main = ensemble(seeds, 1e12", "main = ensemble(seeds, 1e10"),
+    ],
+    "04-adversarial-test": [
+        ("(2, 24, 1), (64, 8, 2)", "(2, 5, 1), (64, 2, 2)"),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 200, "sv_neg": 300'),
+        ("((2, 12, 1), (64, 3, 2))", "((2, 3, 1), (64, 1, 1))"),
+    ],
+    "05-bias-dynamics": [
+        ("seeds, planted = range(11)", "seeds, planted = range(40, 46)"),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 250, "sv_neg": 150'),
+        ("range(100, 340), 60", "range(100, 130), 10"),
+    ],
+    "06-theorem": [
+        ("range(7)", "range(20, 23)"),
+        ("counts = 350, 250", "counts = 300, 100"),
+        ("fast_forward(each, 1e14)", "fast_forward(each, 3e14)"),
+    ],
+    "07-bounds-vs-experiment": [
+        ('(24, {"steps": 10**12})', '(5, {"steps": 10**10})'),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 250, "sv_neg": 350'),
+        ('recorded[names].to_dict("records"), [0]', 'recorded[names].to_dict("records"), [1]'),
+    ],
+    "08-the-papers-scale": [
+        ("seeds, planted = range(24)", "seeds, planted = range(30, 36)"),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 120, "sv_neg": 250'),
+        ("low = {bias: ensemble(seeds, 1e7", "low = {bias: ensemble(seeds, 1e8"),
+    ],
+}
+
+
+def changed(name, old, new):
+    """Return a chapter in which one setting is another."""
+    notebook = nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4)
+    cells = [one for one in notebook.cells if one.cell_type == "code"]
+    found = [cell for cell in cells if old in cell.source]
+    if not found:
+        raise SystemExit(f"{name} has nothing that reads {old!r}: what it says now goes here")
+    for cell in found:
+        cell.source = cell.source.replace(old, new)
+    return notebook
+
+
+def verdicts(notebook):
+    """Return the words of all verdicts that a notebook shows."""
+    shown = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    texts = ["".join(out.get("data", {}).get("text/plain", "")) for out in shown]
+    return [one.split("verdict:")[1].strip() for one in texts if "verdict:" in one]
+
+
+def main(names):
+    failed = 0
+    for name in names or CHANGES:
+        was = verdicts(nbformat.read(CHAPTERS / f"{name}.ipynb", as_version=4))
+        for old, new in CHANGES[name]:
+            notebook, begun = changed(name, old, new), time.perf_counter()
+            try:
+                NotebookClient(
+                    notebook, timeout=300, resources={"metadata": {"path": CHAPTERS}}
+                ).execute()
+                now = verdicts(notebook)
+                wrong = len(now) != len(was)
+                other = sum(a != b for a, b in zip(was, now, strict=False))
+                said = f"{len(now)} of {len(was)} verdicts, {other} otherwise"
+            except CellExecutionError as error:
+                wrong, said = True, str(error)[-400:]
+            failed += wrong
+            seconds = time.perf_counter() - begun
+            print(f"{name}: {new}: {seconds:.0f} s, {said}", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
