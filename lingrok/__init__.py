@@ -11,6 +11,7 @@ _PUBLIC = {
     "data": ("Dataset", "flip_labels", "rotated", "sample_concentrated", "sample_standard"),
     "descent": ("DivergenceError", "Trajectory", "gradient_descent"),
     "fastforward": ("FastForwardError", "fast_forward"),
+    "piecewise": ("piecewise_descent",),
     "measures": (
         "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "lag", "phases",
     ),
@@ -23,7 +24,8 @@ _PUBLIC = {
     ),
     "theory.meanfield": ("MeanField", "mean_field"),
     "theory.predictions": (
-        "PredictedTime", "predicted_accuracy", "predicted_grokking_time", "quadrature_time",
+        "PredictedTime", "critical_l2", "predicted_accuracy", "predicted_grokking_time",
+        "quadrature_time",
     ),
     "runs.ensemble": ("Ensemble", "ensemble"),
     "runs.sweep": ("sweep",),

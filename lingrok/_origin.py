@@ -97,6 +97,8 @@ def _said(value: object) -> str:
         said = f"range({value.start}, {value.stop})" if value.start else f"range({value.stop})"
     elif isinstance(value, bool | str | None):
         said = repr(value)
+    elif hasattr(value, "slope_and_curvature"):  # a loss, which names itself
+        said = str(value)
     elif isinstance(value, int | float | np.integer | np.floating):
         short = f"{float(value):g}"
         said = _format.short(short if float(short) == value else str(value))

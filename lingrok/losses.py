@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -21,6 +21,14 @@ from ._checks import FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.laguerre.laggauss(64)
 _overflows = np.errstate(over="ignore")  # to inf, which is right
+
+
+class Pieces(NamedTuple):
+    """A pull that is constant - rate * z, by another line beyond each knot."""
+
+    knots: tuple[float, ...]
+    constants: tuple[float, ...]
+    rates: tuple[float, ...]
 
 
 class Loss(ABC):
@@ -34,11 +42,14 @@ class Loss(ABC):
         Whether all derivatives are continuous, so that a fast-forward may leap over steps.
     steepest : float
         Supremum of the curvature, inf where there is none; a kink does not count.
+    pieces : Pieces or None
+        For a loss whose pull is a line between knots: those, and the lines.
     """
 
     name: str
     smooth: ClassVar[bool] = True
     steepest: float
+    pieces: "Pieces | None" = None
 
     @abstractmethod
     def value(self, z: FloatArray) -> FloatArray:
@@ -114,6 +125,7 @@ class Hinge(Loss):
     name = "HINGE"
     smooth = False
     steepest = 0.0
+    pieces = Pieces((1.0,), (1.0, 0.0), (0.0, 0.0))
 
     def value(self, z: FloatArray) -> FloatArray:
         return np.maximum(np.subtract(1.0, z), 0.0)
@@ -132,6 +144,7 @@ class SquaredHinge(Loss):
     name = "SQUARED_HINGE"
     smooth = False
     steepest = 2.0
+    pieces = Pieces((1.0,), (2.0, 0.0), (2.0, 0.0))
 
     @_overflows
     def value(self, z: FloatArray) -> FloatArray:
@@ -152,6 +165,7 @@ class Squared(Loss):
 
     name = "SQUARED"
     steepest = 2.0
+    pieces = Pieces((), (2.0,), (2.0,))
 
     @_overflows
     def value(self, z: FloatArray) -> FloatArray:
@@ -163,6 +177,52 @@ class Squared(Loss):
 
     def curvature(self, z: FloatArray) -> FloatArray:
         return np.full(np.shape(z), 2.0)
+
+
+@dataclass(frozen=True, repr=False)
+class Huber(Loss):
+    """The hinge with its kink rounded off over a width h: pull (1 - z)/h, from 0 up to 1."""
+
+    h: float
+    smooth = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """With all digits of h."""
+        return f"huber({repr(self.h).removesuffix('.0')})"
+
+    @property
+    def steepest(self) -> float:  # type: ignore[override]
+        """Supremum of the curvature."""
+        return 1 / self.h
+
+    @property
+    def pieces(self) -> Pieces:  # type: ignore[override]
+        """Three: the hinge's two, and the line between."""
+        return Pieces((1 - self.h, 1.0), (1.0, 1 / self.h, 0.0), (0.0, 1 / self.h, 0.0))
+
+    def value(self, z: FloatArray) -> FloatArray:
+        lack = np.maximum(np.subtract(1.0, z), 0.0)
+        short = np.minimum(lack, self.h)
+        return short**2 / (2 * self.h) + lack - short
+
+    def slope(self, z: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        lack = np.divide(np.subtract(1.0, z, out=out), self.h, out=out)
+        return np.clip(lack, 0.0, 1.0, out=out)
+
+    def curvature(self, z: FloatArray) -> FloatArray:
+        return np.where((np.asarray(z) >= 1 - self.h) & np.less(z, 1.0), 1 / self.h, 0.0)
+
+
+def huber(h: float) -> Huber:
+    """Hinge loss, rounded off over margins from 1 - h to 1.
+
+    Raises
+    ------
+    ValueError
+        For h that is not a finite number above 0.
+    """
+    return Huber(_checks.positive("h", h))
 
 
 @dataclass(frozen=True, repr=False)

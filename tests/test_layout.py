@@ -38,6 +38,7 @@ CORE = [
     "descent",
     "collocation",
     "fastforward",
+    "piecewise",
     "measures",
 ]
 CORE += ["rounding", "attack", "chunked", "features", "nets"]

@@ -8,15 +8,28 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from lingrok import (
+    Dataset,
     MeanField,
+    critical_l2,
     crossing_time,
     ensemble,
+    gradient_descent,
     mean_field,
+    minimiser,
     predicted_accuracy,
     predicted_grokking_time,
     quadrature_time,
     sample_concentrated,
     sample_standard,
+)
+from lingrok.losses import (
+    EXPONENTIAL,
+    HINGE,
+    LOGISTIC,
+    SQUARED,
+    SQUARED_HINGE,
+    huber,
+    polynomial,
 )
 from lingrok.theory.meanfield import _System
 from lingrok.theory.population import lateral_variance, projections, slice_area
@@ -458,3 +471,93 @@ def test_the_quadrature_refuses(wrong, name, value):
 def test_accuracy_refuses_a_quantile(quantile):
     with refuses("quantile", repr(quantile)):
         predicted_accuracy(mean_field(**SETTING), quantile=quantile)
+
+
+# Other losses, and penalties
+
+
+OTHERS = [EXPONENTIAL, SQUARED_HINGE, huber(0.3), polynomial(1), SQUARED]
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, *OTHERS], ids=str)
+def test_one_class_of_planted_points_in_one_dimension_is_descent_itself(loss):
+    # No population and nothing random: two groups of points, and two equations
+    n_pos, n_neg, gamma, lr, l2 = 30, 10, 0.5, 1e-3, (1e-3, 1e-2)
+    field = only_planted(20_000, n_pos, n_neg, gamma=gamma, lr=lr, loss=loss, l2=l2)
+    x = np.repeat([gamma / 2, -gamma / 2], [n_pos, n_neg])[:, None]
+    data = Dataset(x, np.sign(x[:, 0]), gamma)
+    run = gradient_descent(data, 20_000, lr=lr, loss=loss, l2=l2, checkpoints=field.steps)
+    late = field.steps > 100
+    np.testing.assert_allclose(field.along[late], run.w[late, 0], rtol=0.02)
+    np.testing.assert_allclose(field.b[late], run.b[late], rtol=0.02, atol=2e-4)
+
+
+@pytest.mark.parametrize("loss", OTHERS, ids=str)
+def test_predicts_accuracy_under_other_losses(loss):
+    setting = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "gamma": 4e-3}
+    field = mean_field(steps=10**9, loss=loss, **setting)
+    runs = ensemble(range(12), 10**9, loss=loss, rtol=1e-4, checkpoints=field.steps, **setting)
+    off = np.abs(predicted_accuracy(field) - runs.concentrated.mean(axis=0))
+    error = runs.concentrated.std(axis=0) / np.sqrt(12)
+    assert np.mean(off <= 0.02 + SIGMAS * error) == 1
+
+
+@pytest.mark.parametrize("loss", OTHERS, ids=str)
+def test_every_margin_solves_its_equation_under_other_losses(loss):
+    system = _System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True, loss=loss)
+    state = np.array([0.5, 0.2, 0.05, 20.0])
+    near, s, slope, hold = system.points(state)
+    x = 0.5 * system.u[near] + 0.2 * system.y[near]
+    x = (
+        x
+        + np.sqrt(0.05 * system.variance[near]) * np.polynomial.hermite_e.hermegauss(8)[0][:, None]
+    )
+    r = system.load * state[3] * system.variance[near]
+    pull, curvature = system.pull(x + r * s, system.width[near])
+    np.testing.assert_allclose(s, pull, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(hold, 1 + r * slope, rtol=1e-12)
+    np.testing.assert_allclose(slope, curvature, rtol=1e-3, atol=1e-6)
+
+
+def test_refuses_a_loss_without_curvature():
+    with refuses("loss", "HINGE"):
+        mean_field(10, 10, 100, loss=HINGE)
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, EXPONENTIAL, SQUARED_HINGE, polynomial(1)], ids=str)
+def test_law_is_the_mean_field_where_only_support_vectors_count(loss):
+    setting = {"sv_pos": 1300, "sv_neg": 700, "gamma": 1e-4, "lr": 1.0}
+    law = quadrature_time(0, n=2000, loss=loss, **setting)
+    field = mean_field(1300, 700, int(20 * law), d=1, loss=loss, **setting)
+    assert predicted_grokking_time(field, eps=0, by="distance").median == pytest.approx(
+        law, rel=0.02
+    )
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, EXPONENTIAL, SQUARED_HINGE, polynomial(2)], ids=str)
+@pytest.mark.parametrize("d", [2, 16])
+def test_critical_penalty_is_where_the_minimum_passes_the_distance(loss, d):
+    setting = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 300, "sv_neg": 150, "gamma": 5e-3, "d": d}
+    l2 = critical_l2(0, n=2000, loss=loss, **setting)
+    level, ratios = setting["gamma"] / 2, []
+    for seed in range(4):
+        data = sample_standard(seed=seed, **setting)
+        for factor in (0.85, 1.15):
+            one = minimiser(data, loss=loss, l2=factor * l2)
+            ratios.append(abs(one.b) / np.linalg.norm(one.w) / level)
+    assert np.median(ratios[::2]) < 1 < np.median(ratios[1::2])
+
+
+def test_critical_penalty_of_support_vectors_and_its_bounds():
+    known = {"n": 2000, "sv_pos": 350, "sv_neg": 250, "gamma": 1e-3}
+    law = critical_l2(0, **known)
+    assert law == pytest.approx(1.06e-7, rel=0.01)
+    assert critical_l2(0.05, **known) > law
+    assert critical_l2(0, **known, n_pos=1000, n_neg=1000) == pytest.approx(law, rel=0.03)
+    assert critical_l2(0, **known | {"sv_neg": 350}) == np.inf
+    with refuses("n_pos", "900"):
+        critical_l2(0, **known, n_pos=1000, n_neg=900)
+    with refuses("loss", "SQUARED"):
+        critical_l2(0, **known, loss=SQUARED)
+    with refuses("loss", "SQUARED"):
+        quadrature_time(0, **known, loss=SQUARED)

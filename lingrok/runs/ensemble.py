@@ -17,6 +17,7 @@ from .._origin import Origin, own, remember, traced
 from ..data import Dataset, need, sample_concentrated, sample_standard
 from ..descent import Trajectory, gradient_descent
 from ..fastforward import fast_forward
+from ..losses import LOGISTIC
 from ..measures import (
     GrokkingTime,
     Phases,
@@ -232,7 +233,7 @@ def ensemble(
     gamma: float = 1e-3, alpha: float = 10.0, sv_pos: int = 0, sv_neg: int = 0,
     n_test: int = 2000, walk: bool = False, jobs: int = 1, **descent: Any,
 ) -> Ensemble:  # fmt: skip
-    """Sample, descend (by `fast_forward`) and measure once for each seed.
+    """Sample, descend (by `fast_forward`, or `piecewise_descent`) and measure for each seed.
 
     Parameters
     ----------
@@ -257,9 +258,18 @@ def ensemble(
     _checks.one_of("walk", walk, (True, False))
     seeds = tuple(seeds)
 
+    loss = descent.get("loss", LOGISTIC)
+    kinks = not walk and not loss.smooth and loss.pieces is not None
+    run_by: Callable[..., Trajectory] = gradient_descent if walk else fast_forward
+    if kinks:
+        from ..piecewise import piecewise_descent  # noqa: PLC0415 - for those who have kinks
+
+        run_by = piecewise_descent
+        descent.pop("rtol", None)  # it is exact
+
     def one(seed: int) -> tuple[Trajectory, list[FloatArray]]:
         sets = sample(seed)
-        run = (gradient_descent if walk else fast_forward)(sets["train"], steps, **descent)
+        run = run_by(sets["train"], steps, **descent)
         return run, [accuracy(run, data) for data in sets.values()]
 
     results = Parallel(n_jobs=jobs)(delayed(one)(seed) for seed in seeds)

@@ -43,6 +43,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.integrate import OdeSolution, solve_ivp
+from scipy.optimize import root
 from scipy.special import expit
 
 from .. import _checks
@@ -51,12 +52,14 @@ from .._origin import traced
 from ..cube import Cube
 from ..data import class_sizes
 from ..descent import Trajectory, plan
+from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
 _WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `_System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
+_ROUNDED = 0.25  # of a margin, over which the kinks of losses in pieces are rounded off
 _XI, _XI_WEIGHT = hermegauss(8)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
 
@@ -137,7 +140,8 @@ class MeanField:
 def mean_field(
     n_pos: int, n_neg: int, steps: int, *, sv_pos: int = 0, sv_neg: int = 0, d: int = 2,
     gamma: float = 1e-3, lr: float = 1e-2, bias: bool = True, crowding: bool = True,
-    checkpoints: npt.ArrayLike | None = None,
+    checkpoints: npt.ArrayLike | None = None, loss: Loss = LOGISTIC,
+    l2: float | tuple[float, float] = 0.0,
 ) -> MeanField:  # fmt: skip
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
 
@@ -171,11 +175,17 @@ def mean_field(
     lr = _checks.positive("lr", lr)
     for name, choice in (("bias", bias), ("crowding", crowding)):
         _checks.one_of(name, choice, (True, False))
-    system = _System(sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding)
+    if not loss.steepest:
+        raise ValueError(f"loss must have a curvature for the theory, got {loss}")
+    system = _System(
+        sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
+        l2=penalties(l2),
+    )  # fmt: skip
     steps, recorded = plan(steps, checkpoints)
     end = float(np.log1p(steps))
     solution = solve_ivp(
-        system.derivative, (0, end), np.zeros(4), method="LSODA", jac=system.jacobian,
+        system.derivative, (0, end), np.zeros(4), method="LSODA",
+        jac=system.jacobian if loss == LOGISTIC else None,
         rtol=1e-5, atol=[1e-9, 1e-9, 1e-13, 1e-9], events=system.ends, dense_output=True,
     )  # fmt: skip
     if not solution.success:
@@ -193,13 +203,67 @@ def mean_field(
     )  # fmt: skip
 
 
+def stationary_l2(
+    sizes: tuple[int, int], planted: tuple[int, int], *, d: int, gamma: float, loss: Loss,
+    kappa: float,
+) -> float:  # fmt: skip
+    """Find the penalty of w with which the theory comes to rest at |b| / ||w|| = kappa gamma/2.
+
+    From where a run without penalty passes that distance: it is close to the place of rest.
+    """
+    field = mean_field(
+        *sizes, 10**15, sv_pos=planted[0], sv_neg=planted[1], d=d, gamma=gamma, loss=loss
+    )
+    threshold = kappa * gamma / 2
+    known = np.isfinite(field.along)
+    late = np.flatnonzero(known & (field.distance > threshold))
+    i = int(late[-1]) if late.size else 0
+    if i + 1 >= known.sum():
+        return np.nan
+    system = _System(
+        class_sizes(*sizes), planted, d=d, gamma=gamma, lr=1.0, bias=True, loss=loss
+    )  # fmt: skip
+    a, b, square = field.along[i], field.b[i], field.lateral[i] ** 2
+    sign = np.sign(b)
+
+    def rest(x: FloatArray) -> FloatArray:
+        """Relative excess of each equation; all unknowns are positive, and by their logarithms."""
+        a, b, square, theta, decay = np.exp(x)
+        state = np.array([a, sign * b, square * (d > 1), theta])
+        near, s, slope, hold = system.points(state)
+        share, lateral = system.share[near], system.share[near] * system.variance[near]
+        along, bias = system.sides[:, near] @ (share * (_XI_WEIGHT @ s))
+        one_side = share @ (_XI_WEIGHT @ s)
+        curvature = lateral @ (_XI_WEIGHT @ (slope / hold)) + decay
+        fluctuation = system.load * theta * (lateral @ (_XI_WEIGHT @ s**2))
+        return np.array([
+            along / (decay * a) - 1, bias / one_side, curvature * theta - 1,
+            fluctuation / (curvature * square) - 1 if d > 1 else np.log(square / 1e-20),
+            b / np.hypot(a, np.sqrt(square) * (d > 1)) / threshold - 1,
+        ])  # fmt: skip
+
+    state = np.array([a, b, square, 0.0])
+    _, s, slope, _ = system.points(state)
+    share = system.share[: s.shape[1]]
+    decay = float(system.u[: s.shape[1]] @ (share * (_XI_WEIGHT @ s)) / a)
+    theta = 1 / float((share * system.variance[: s.shape[1]]) @ (_XI_WEIGHT @ slope) + decay)
+    start = np.log([a, abs(b), max(square, 1e-20), theta, decay])
+    found = root(rest, start, method="hybr", tol=1e-10)
+    if np.abs(found.fun).max() > 1e-4:
+        return np.nan
+    return float(np.exp(found.x[4]))
+
+
 class _System:
     """The four equations, over groups of points that share u and y."""
 
     def __init__(
         self, sizes: tuple[int, int], planted: tuple[int, int], *, d: int, gamma: float, lr: float,
-        bias: bool, crowding: bool = True,
+        bias: bool, crowding: bool = True, loss: Loss = LOGISTIC,
+        l2: tuple[float, float] = (0.0, 0.0),
     ) -> None:  # fmt: skip
+        self.loss, self.l2 = loss, np.asarray(l2)
+        self.tail = loss.slope(np.array([_NEGLIGIBLE]))[0] > 1e-18  # pulls from far away
         n = sum(sizes)
         u, density = projections(d, gamma)
         self.lr, self.n, self.lateral = lr, n, d - 1
@@ -211,13 +275,20 @@ class _System:
         self.variance = lateral_variance(self.u, d)
         self.felt = self.variance * crowding  # by margins
         self.sides = np.vstack([self.u, self.y * bias])  # what a point moves: a and b
+        # As wide as nodes are apart, where the points are many; the planted ones are all at one
+        self.width = np.where(self.u > gamma / 2, _ROUNDED, _ROUNDED / 20)
         self.bulk = [self.y == y for y in (1, -1)]
         for rows in self.bulk:
             rows[:2] = False  # the planted ones: their projections do not vary
 
     def ends(self, _: float, state: FloatArray) -> float:
         """Zero where margins spread so far that support vectors are separated across w_true."""
-        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[0]))
+        # In units over which the pull changes: 1 for an exponential tail, more for a slower one
+        unit = 1.0
+        if self.tail:
+            pull, slope = self.loss.slope_and_curvature(state[0] * self.u[:1])
+            unit = max(1.0, float(pull[0] / max(slope[0], 1e-300)))
+        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[0]) / unit)
 
     ends.terminal = True  # type: ignore[attr-defined]
 
@@ -225,10 +296,21 @@ class _System:
         """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group)."""
         a, b, square, theta = state
         near = slice(int(np.searchsorted(self.u, (_NEGLIGIBLE + abs(b)) / max(a, 1e-300))) or 2)
+        if self.tail:
+            near = slice(len(self.u))
         x = a * self.u[near] + b * self.y[near]
         x = x + np.sqrt(max(square, 0)) * _XI[:, None] * np.sqrt(self.felt[near])
         r = self.load * max(theta, 0) * self.felt[near]
-        # From here Newton's iteration for z = x + r s comes to the root from one side
+        if self.loss == LOGISTIC:
+            s, slope = self._solved(x, r)
+        else:
+            s, slope = self._bracketed(x, r, self.width[near])
+        return near, s, slope, 1 + r * slope
+
+    @staticmethod
+    def _solved(x: FloatArray, r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Solve z = x + r s(z) for the logistic pull; return s and its slope."""
+        # From here Newton's iteration comes to the root from one side
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
             s = expit(-z)
@@ -238,8 +320,38 @@ class _System:
                 break
             z = z + change
         s = s - slope * change  # the last step, at rounding: its square is gone
-        slope = s * (1 - s)
-        return near, s, slope, 1 + r * slope
+        return s, s * (1 - s)
+
+    def pull(self, z: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Pull and curvature; kinks of a loss in pieces are rounded off over `width`."""
+        if (pieces := self.loss.pieces) is None:
+            return self.loss.slope_and_curvature(z)
+        rates = np.array(pieces.rates)
+        s, slope = pieces.constants[-1] - rates[-1] * z, np.full_like(z, rates[-1])
+        for knot, change in zip(pieces.knots, rates[:-1] - rates[1:], strict=True):
+            x = (knot - z) / width
+            s = s + change * width * np.logaddexp(0.0, x)
+            slope = slope + change * expit(x)
+        return s, slope
+
+    def _bracketed(
+        self, x: FloatArray, r: FloatArray, width: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Solve it for any pull that does not rise with z: Newton, halving where that leaves."""
+        s, slope = self.pull(x, width)
+        low, high = x + np.minimum(r * s, 0), x + np.maximum(r * s, 0)
+        z = np.clip(x + r * s / (1 + r * slope), low, high)
+        for turn in range(200):
+            s, slope = self.pull(z, width)
+            change = (x + r * s - z) / (1 + r * slope)
+            if (left := np.abs(change) > 1e-9).sum() == 0:
+                break
+            low, high = np.where(change >= 0, z, low), np.where(change <= 0, z, high)
+            there = z + change
+            # Halving now and then as well, since at a sharp bend Newton goes to and fro
+            inside = (there > low) & (there < high) & (turn % 4 < 3)
+            z = np.where(left, np.where(inside, there, (low + high) / 2), z)
+        return s - slope * change, slope
 
     def derivative(self, log_time: float, state: FloatArray) -> FloatArray:
         """d(a, b, |v|^2, theta) / d log(1 + steps)."""
@@ -247,10 +359,11 @@ class _System:
         share, theta = self.share[near], state[3]
         lateral = share * self.variance[near]
         curvature = lateral @ (_XI_WEIGHT @ (slope / hold))
-        square = -2 * curvature * state[2]
+        square = -2 * (curvature + self.l2[0]) * state[2]
         square += 2 * self.load * theta * (lateral @ (_XI_WEIGHT @ s**2))
         forces = self.sides[:, near] @ (share * (_XI_WEIGHT @ s))
-        rates = np.append(forces, [square, 1 - curvature * theta])
+        forces -= self.l2 * state[:2]
+        rates = np.append(forces, [square, 1 - (curvature + self.l2[0]) * theta])
         return np.asarray(self.lr * np.exp(log_time) * rates)
 
     def jacobian(self, log_time: float, state: FloatArray) -> FloatArray:
@@ -283,7 +396,17 @@ class _System:
         jacobian[2, 3] += 2 * self.load * (lateral @ (_XI_WEIGHT @ s**2))
         jacobian[3] = -theta * curved
         jacobian[3, 3] -= curvature
+        jacobian -= np.diag([*self.l2, 2 * self.l2[0], self.l2[0]])
         return np.asarray(self.lr * np.exp(log_time) * jacobian)
+
+    def bend(
+        self, state: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
+    ) -> FloatArray:
+        """How fast curvatures fall as margins grow, minus the third derivative of the loss."""
+        if self.loss == LOGISTIC:
+            return np.asarray(curved * (1 - 2 * pull))
+        z, h = state[0] * self.u[near] + state[1] * self.y[near], 1e-3
+        return np.asarray(self.loss.curvature(z - h) - self.loss.curvature(z + h)) / (2 * h)
 
     def covariance(self, steps: FloatArray, states: FloatArray) -> FloatArray:
         """Integrate the covariance of (a, b) over seeds, by implicit Euler steps."""
@@ -295,7 +418,7 @@ class _System:
             dtau, theta = self.lr * (steps[i] - steps[i - 1]), states[i, 3]
             share, y, sides = self.share[near], self.y[near], self.sides[:, near]
             pull, curved = _XI_WEIGHT @ s, _XI_WEIGHT @ (slope / hold)
-            hessian = (sides * (share * curved)) @ sides.T
+            hessian = (sides * (share * curved)) @ sides.T + np.diag(self.l2)
             response[near] += dtau * (sides * pull).T
             response = np.linalg.solve(np.eye(2) + dtau * hessian, response.T).T
             for rows in self.bulk:
@@ -306,7 +429,12 @@ class _System:
             # b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages
             both = share * self.variance[near] / self.n
             xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
-            c = theta**2 / 2 * (share * self.variance[near]) @ (y * curved * (1 - 2 * pull))
+            c = (
+                theta**2
+                / 2
+                * (share * self.variance[near])
+                @ (y * self.bend(states[i], near, pull, curved))
+            )
             push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
             lateral += dtau * np.sqrt(max(self.lateral * push, 0)) * sides[1, 0] ** 2
             lateral /= 1 + dtau * hessian[1, 1]

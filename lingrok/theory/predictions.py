@@ -7,14 +7,15 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import brentq
-from scipy.special import betainc, expit, ndtri
+from scipy.special import betainc, ndtri
 from scipy.stats import chi2
 
 from .. import _checks
 from .._checks import FloatArray
 from ..cube import HALF_WIDTH
+from ..losses import LOGISTIC, Loss
 from ..measures import crossing_time
-from .meanfield import MeanField
+from .meanfield import MeanField, stationary_l2
 from .population import lateral_variance, slice_area
 from .theorems import kappa
 
@@ -134,43 +135,137 @@ def predicted_grokking_time(
 
 def quadrature_time(
     eps: float, *, n: int, sv_pos: int, sv_neg: int, gamma: float, lr: float = 1e-2,
-    alpha: float = 10.0,
+    alpha: float = 10.0, loss: Loss = LOGISTIC,
 ) -> float:  # fmt: skip
     """Predict T_te(eps), in steps, in the limit where only the planted support vectors count.
 
     There the bias is in balance at every margin m = gamma/2 ||w||, sv_pos s(m + b) = sv_neg
-    s(m - b) with the pull s(z) = 1 / (1 + e^z), and the hyperplane is back at gamma/2 kappa (see
+    s(m - b) with the loss's own pull s, and the hyperplane is back at gamma/2 kappa (see
     `predicted_grokking_time`) when |b| = kappa m. The length of w needs the time
 
         T = 4 n / (lr gamma^2)  integral from 0 to m* of dm / (2 sv_pos s(m + b(m)))
 
     to get there, with n points, planted ones included: T grows like 1 / (lr gamma^2 n_S), n_S / n
-    being the planted share, and the sizes of the classes do not enter.
+    being the planted share, and the sizes of the classes do not enter. Infinite where the balance
+    never lets the hyperplane back.
 
     Raises
     ------
     ValueError
-        For eps from 1/2 on, alpha <= 1/2, and numbers that are not positive.
+        For eps from 1/2 on, alpha <= 1/2, numbers that are not positive, and a loss that lets no
+        point go, as the squared one: there the others count.
     """
-    edge = kappa(eps, alpha, most=0.5)
-    n = _checks.count("n", n, 1)
-    planted = [_checks.count("sv_pos", sv_pos, 1, n), _checks.count("sv_neg", sv_neg, 1, n)]
-    scale = 4 * n / (_checks.positive("lr", lr) * _checks.positive("gamma", gamma) ** 2)
-    ratio = max(planted) / min(planted)
-    if ratio == 1:
+    balance = _Balance(eps, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
+    scale = 4 * balance.n / (_checks.positive("lr", lr) * balance.gamma**2)
+    if balance.equal:
         return 0.0
-
-    def excess(m: float) -> float:
-        return float(ratio * (1 + np.exp((1 - edge) * m)) - 1 - np.exp((1 + edge) * m))
-
-    last = brentq(excess, 0, np.log(2 * ratio - 1))
+    last = balance.margin()
+    if np.isinf(last):
+        return np.inf
     nodes, weight = leggauss(32)
     m, weight = last * (nodes + 1) / 2, last * weight / 2
-    # The balance is a quadratic equation for e^b
-    grown = np.exp(m)
-    root = (ratio - 1 + np.sqrt((ratio - 1) ** 2 + 4 * ratio * grown**2)) / (2 * grown)
-    pull = max(planted) * expit(-m - np.log(root))
-    return float(scale * weight @ (0.5 / pull))
+    return float(scale * weight @ (0.5 / balance.pull(m)))
+
+
+def critical_l2(
+    eps: float, *, n: int, sv_pos: int, sv_neg: int, gamma: float, alpha: float = 10.0,
+    loss: Loss = LOGISTIC, n_pos: int | None = None, n_neg: int | None = None, d: int = 2,
+) -> float:  # fmt: skip
+    """Predict the penalty lambda of w from which on the concentrated test is never solved to eps.
+
+    At the minimum of loss + lambda/2 ||w||^2 the hyperplane is at |b| / ||w|| = gamma/2 kappa. With
+    the support vectors alone (see `quadrature_time`) the force on w is there balanced by
+
+        lambda = gamma^2 / (4 n m*) [sv_pos s(m* + b) + sv_neg s(m* - b)].
+
+    Parameters
+    ----------
+    eps, n, sv_pos, sv_neg, gamma, alpha, loss
+        As in `quadrature_time`.
+    n_pos, n_neg : int, optional
+        Points of each class. With them the mean field decides, the population in it.
+    d : int
+        Their dimension.
+
+    Returns
+    -------
+    float
+        Infinite where as many are planted in either class: the mean bias is 0 then.
+
+    Raises
+    ------
+    ValueError
+        As in `quadrature_time` and `mean_field`, and for classes that do not add up to n.
+    """
+    balance = _Balance(eps, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
+    if (n_pos is None) != (n_neg is None) or (
+        n_pos is not None and n_neg is not None and n_pos + n_neg != balance.n
+    ):
+        raise ValueError(f"n_pos and n_neg must add up to n = {n}, got {n_pos!r} and {n_neg!r}")
+    if balance.equal:
+        return np.inf
+    if n_pos is None or n_neg is None:
+        last = balance.margin()
+        if np.isinf(last):
+            return 0.0
+        pull = float(balance.pull(np.array([last]))[0])
+        return gamma**2 / (4 * balance.n * last) * 2 * pull
+    return stationary_l2(
+        (n_pos, n_neg), (sv_pos, sv_neg), d=d, gamma=gamma, loss=loss, kappa=balance.kappa
+    )
+
+
+class _Balance:
+    """Where planted points of both classes pull alike, at margins m of w alone."""
+
+    def __init__(
+        self, eps: float, *, n: int, planted: tuple[int, int], gamma: float, alpha: float,
+        loss: Loss,
+    ) -> None:  # fmt: skip
+        self.kappa = kappa(eps, alpha, most=0.5)
+        self.n = _checks.count("n", n, 1)
+        names = ("sv_pos", "sv_neg")
+        counts = [_checks.count(*one, 1, n) for one in zip(names, planted, strict=True)]
+        self.gamma = _checks.positive("gamma", gamma)
+        if loss.slope(np.array([1e9]))[0] < 0:
+            raise ValueError(
+                f"loss must let a point go when its margin is large, got {loss}: use mean_field"
+            )
+        self.loss, self.many, self.few = loss, max(counts), min(counts)
+        self.equal = self.many == self.few
+
+    def bias(self, m: FloatArray) -> FloatArray:
+        """Where both classes pull alike, for margins m; by halving, since pulls have kinks."""
+        low = np.zeros_like(m)
+        high = np.ones_like(m)
+
+        def excess(b: FloatArray) -> FloatArray:
+            return self.many * self.loss.slope(m + b) - self.few * self.loss.slope(m - b)
+
+        for _ in range(60):
+            high = np.where(excess(high) > 0, 2 * high, high)
+        for _ in range(80):
+            middle = (low + high) / 2
+            up = excess(middle) > 0
+            low, high = np.where(up, middle, low), np.where(up, high, middle)
+        return np.asarray((low + high) / 2)
+
+    def pull(self, m: FloatArray) -> FloatArray:
+        """Sum of the pulls of either class there."""
+        return np.asarray(self.few * self.loss.slope(m - self.bias(m)))
+
+    def margin(self) -> float:
+        """m* at which |b| = kappa m; infinite where it is larger at every m."""
+
+        def excess(m: float) -> float:
+            return float(self.bias(np.array([m]))[0]) - self.kappa * m
+
+        high = 1.0
+        while excess(high) > 0:
+            high *= 2
+            if high > 1e12:
+                return np.inf
+        return float(brentq(excess, 1e-12, high, xtol=1e-14))
 
 
 def _accuracy(
