@@ -29,6 +29,9 @@ one known for M-estimators in high dimensions, where d is proportional to n. It 
 are more than about two support vectors a dimension; with fewer they can be separated across w_true,
 which is the end of this theory.
 
+*Other losses* put their own pull and curvature in the place of s and s'; a penalty on w adds
+-lambda a to da/dtau and lambda to K, one on b adds -lambda_b b to db/dtau.
+
 *Over seeds* (a, b) vary because the sample's projections do, in linear response, and because b
 feels the product of two lateral averages, to lowest order in chance: with few support vectors, or
 few a dimension, the spread comes out too small. |v|^2 is taken to vary like chi squared with d - 1
