@@ -7,6 +7,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from lingrok import Dataset
+from lingrok.losses import LOGISTIC, Loss
 
 
 def plain(data: Dataset, steps: int, lr: float = 1e-2) -> np.ndarray:
@@ -45,19 +46,23 @@ def compiled(data: Dataset, steps: int, lr: float = 1e-2, kind: str = "numba") -
     return COMPILED[kind](data.X, data.y, np.zeros(data.d + 1), steps, lr / data.n)
 
 
-def flow(data: Dataset, steps: float, method: str, rtol: float, lr: float = 1e-2):
+def flow(
+    data: Dataset, steps: float, method: str, rtol: float, *, lr: float = 1e-2,
+    loss: Loss = LOGISTIC, l2: float = 0.0,
+):  # fmt: skip
     """(w, b) of the gradient flow after `steps` by a general solver, and its gradient count.
 
     In log time, with the Jacobian: as friendly to the solver as the flow can be made.
     """
     rows = np.c_[data.X, np.ones(data.n)] * data.y[:, None]
+    decay = l2 * np.append(np.ones(data.d), 0)
 
     def field(s, theta):
-        return np.exp(s) * lr / data.n * (rows.T @ (1 / (1 + np.exp(rows @ theta))))
+        return np.exp(s) * lr * (rows.T @ loss.slope(rows @ theta) / data.n - decay * theta)
 
     def jacobian(s, theta):
-        p = 1 / (1 + np.exp(rows @ theta))
-        return -np.exp(s) * lr / data.n * ((rows.T * (p * (1 - p))) @ rows)
+        curved = (rows.T * loss.curvature(rows @ theta)) @ rows / data.n
+        return -np.exp(s) * lr * (curved + np.diag(decay))
 
     end = np.log1p(steps)
     atol = rtol * 1e-3

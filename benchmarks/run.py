@@ -6,11 +6,12 @@ from importlib.metadata import version
 
 import attack
 import descent
+import losses
 import records
 import sliders
 import theory
 
-MODULES = (descent, attack, records, theory, sliders)
+MODULES = (descent, losses, attack, records, theory, sliders)
 
 
 def main() -> None:

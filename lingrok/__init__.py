@@ -32,7 +32,7 @@ _PUBLIC = {
 }  # fmt: skip
 _MODULES = {
     "figures": "book.figures", "figures_attack": "book.figures_attack",
-    "figures_bounds": "book.figures_bounds",
+    "figures_bounds": "book.figures_bounds", "figures_penalty": "book.figures_penalty",
     "figures_scale": "book.figures_scale", "figures_theory": "book.figures_theory",
     "recipes": "runs.recipes", "records": "runs.records",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from lingrok import (
     predicted_grokking_time,
     sweep,
 )
+from lingrok.losses import EXPONENTIAL
 from lingrok.runs.sweep import measured_times
 from lingrok.theory.comparison import compare, slope
 
@@ -81,6 +82,18 @@ def test_accuracies_are_means_beside_their_expectation(table, compared):
     assert row["measured"] == measured.mean()
     assert row["error"] == pytest.approx(measured.std(ddof=1) / 5**0.5)
     assert row["predicted"] == pytest.approx(predicted_accuracy(field, alpha=5.0)[0], abs=1e-3)
+
+
+def test_a_loss_is_compared_with_its_own_theory(table):
+    times, accuracies = compare(table, loss=EXPONENTIAL)
+    setting = {name: value for name, value in SETTING.items() if name != "alpha"}
+    field = mean_field(**setting, loss=EXPONENTIAL)
+    row = times.query("by == 'distance' and eps == 0 and gamma == 0.01").iloc[0]
+    predicted = predicted_grokking_time(field, eps=0, alpha=5.0, by="distance")
+    assert row["predicted"] == predicted.median
+    row = accuracies.query("step == 1e5 and gamma == 0.01").iloc[0]
+    expected = predicted_accuracy(field, alpha=5.0)
+    assert row["predicted"] == np.interp(np.log(1e5), np.log(field.steps), expected)
 
 
 def test_processes_change_nothing(table, compared):

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import record_grokking_times
+import record_losses
 import record_outside
 import record_readings
 from problems import blobs, planted, refuses, relative_error, thetas
@@ -237,7 +238,9 @@ def test_measures_what_one_reads_off_a_run():
     assert np.isnan(found["at 1e9"])
 
 
-@pytest.mark.parametrize("tool", [record_grokking_times, record_outside, record_readings])
+@pytest.mark.parametrize(
+    "tool", [record_grokking_times, record_losses, record_outside, record_readings]
+)
 def test_the_tool_writes_its_record_byte_for_byte(tool):
     path = tool.RECORD
     assert record_grokking_times.written(records.load(path.stem)) == path.read_bytes()
@@ -249,6 +252,19 @@ def test_readings_are_recorded_as_they_come_out():
     found = record_readings.run(7, d=2, sv_pos=350, sv_neg=350)
     for name, value in table.loc[2, 350, 350, 7].items():
         assert found[name] == pytest.approx(value, rel=1e-3), name
+
+
+@pytest.mark.parametrize("loss", ["squared hinge", "tail of power 1"])
+def test_losses_are_recorded_as_they_come_out(loss):
+    table = records.load("losses")
+    counts = table.groupby(["loss", "family"])["seed"].nunique()
+    assert len(counts) == len(record_losses.LOSSES) * len(record_losses.PLACES)
+    few = counts.index == ("hinge, rounded off", "d = 64")
+    assert counts.tolist() == np.where(few, 6, 24).tolist()
+    found = record_losses.run_loss(loss=loss, seed=5, **record_losses.PLACES["d = 2"])
+    (row,) = table.query("loss == @loss and d == 2 and seed == 5").to_dict("records")
+    for name, value in found.items():
+        assert value == pytest.approx(row[name], rel=1e-3, nan_ok=True), name
 
 
 # Dask. The tests with a cluster come last: from then on it has all the work.

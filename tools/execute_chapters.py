@@ -26,7 +26,7 @@ def execute(path: Path) -> None:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     NotebookClient(
         notebook,
-        timeout=120,
+        timeout=300,
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": path.parent}},

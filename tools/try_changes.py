@@ -56,6 +56,16 @@ CHANGES = {
         ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 120, "sv_neg": 250'),
         ("low = {bias: ensemble(seeds, 1e7", "low = {bias: ensemble(seeds, 1e8"),
     ],
+    "09-losses": [
+        ("seeds = range(few.get(name, n_seeds))", "seeds = range(50, 50 + few.get(name, 4))"),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 200, "sv_neg": 300'),
+        ("n_seeds, steps = 8, 10**11", "n_seeds, steps = 3, 10**12"),
+    ],
+    "10-regularisation": [
+        ("n_seeds, gamma, n = 24,", "n_seeds, gamma, n = 5,"),
+        ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 250, "sv_neg": 100'),
+        ("ensemble(range(8), 10**12, l2=m * law", "ensemble(range(4), 10**11, l2=m * law"),
+    ],
 }
 
 

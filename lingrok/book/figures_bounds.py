@@ -1,4 +1,4 @@
-"""The figures of chapters 7 and 10: predicted and measured, side by side."""
+"""The figures of chapter 7: predicted and measured, side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from ..theory.comparison import Slope
 from ..theory.meanfield import MeanField
 from ..theory.predictions import predicted_accuracy
 from .figure import drawn, frame, subplots
-from .style import BLUE, DARK, GREEN, LOOKS, PURPLE, RED, SKY, band, shell_band, time_below
+from .style import BLUE, DARK, GREEN, PURPLE, RED, SKY, band, shell_band, time_below
 
 
 @drawn
@@ -149,37 +149,3 @@ def _ticks(axis: Axes, x: npt.ArrayLike) -> None:
 
 def _predicted(axis: Axes, x: Any, y: Any, *, label: str = "mean field") -> None:
     axis.plot(x, y, color="black", ls=(0, (4, 2)), lw=1.4, label=label)
-
-
-@drawn
-def penalty(
-    strengths: FloatArray, accuracies: Mapping[str, FloatArray], marks: Mapping[str, float]
-) -> Figure:
-    """Accuracies (s, k) of the minima under penalties, and strengths that are marked by name."""
-    figure, axis = subplots(figsize=(7.5, 3.6))
-    for name, values in accuracies.items():
-        band(axis, strengths, values, LOOKS[name], label=name)
-    for style, (name, at) in zip(("--", ":"), marks.items(), strict=False):
-        axis.axvline(at, color="black", ls=style, lw=1.2, label=name)
-    axis.set(
-        xscale="log", xlim=strengths[[0, -1]], xlabel="strength of the penalty",
-        ylabel="accuracy of the minimum", ylim=(0.45, 1.03),
-    )  # fmt: skip
-    axis.legend(loc="lower left")
-    return figure
-
-
-@drawn
-def agreement(measured: npt.ArrayLike, predicted: Mapping[str, npt.ArrayLike], name: str) -> Figure:
-    """Predictions over measurements of the same, on logarithmic axes, with the diagonal."""
-    figure, axis = subplots(figsize=(5, 4.4))
-    x = np.asarray(measured, dtype=np.float64)
-    for (label, values), colour, marker in zip(
-        predicted.items(), (RED, DARK), ("o", "x"), strict=False
-    ):
-        axis.scatter(x, np.asarray(values), c=colour, marker=marker, s=24, label=label)
-    ends = np.array([np.nanmin(x), np.nanmax(x)])
-    axis.plot(ends, ends, color="black", lw=0.8)
-    axis.set(xscale="log", yscale="log", xlabel=f"{name}, measured", ylabel="predicted")
-    axis.legend(loc="upper left")
-    return figure

@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from scipy.stats import linregress, t
 
 from .._origin import traced
+from ..losses import LOGISTIC, Loss
 from .meanfield import MeanField, mean_field
 from .predictions import PredictedTime, predicted_accuracy, predicted_grokking_time
 from .theorems import bias_limit, grokking_bounds
@@ -32,7 +33,7 @@ class Slope:
 
 @traced
 def compare(
-    table: pd.DataFrame, *, crowding: bool = True, jobs: int = 1
+    table: pd.DataFrame, *, crowding: bool = True, loss: Loss = LOGISTIC, jobs: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Set predictions beside a sweep of `measured_times`, over the seeds of each setting.
 
@@ -41,7 +42,7 @@ def compare(
     table : DataFrame
         From `sweep`, with the settings before the column "seed"; one may be "bias" (by default
         there is one).
-    crowding : bool
+    crowding, loss
         As in `mean_field`.
     jobs : int
         Processes (joblib).
@@ -61,7 +62,7 @@ def compare(
     """
     names = list(table.columns[: table.columns.get_loc("seed")])
     rows = Parallel(n_jobs=jobs)(
-        delayed(_one)(dict(zip(names, key, strict=True)), runs, crowding)
+        delayed(_one)(dict(zip(names, key, strict=True)), runs, crowding, loss)
         for key, runs in table.groupby(names, sort=False)
     )
     times, accuracies = ([row for pair in rows for row in pair[part]] for part in (0, 1))
@@ -76,11 +77,11 @@ def slope(x: npt.ArrayLike, y: npt.ArrayLike) -> Slope:
 
 
 def _one(
-    setting: dict[str, Any], runs: pd.DataFrame, crowding: bool
+    setting: dict[str, Any], runs: pd.DataFrame, crowding: bool, loss: Loss
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     field = mean_field(
         **{name: setting[name] for name in _FIELD}, bias=bool(setting.get("bias", True)),
-        crowding=crowding,
+        crowding=crowding, loss=loss,
     )  # fmt: skip
     shared = setting | {"planted": field.sv_pos + field.sv_neg}
     times = []
