@@ -9,9 +9,10 @@ from lingrok import (
     mean_field,
     predicted_accuracy,
     predicted_grokking_time,
+    records,
     sweep,
 )
-from lingrok.losses import EXPONENTIAL
+from lingrok.losses import EXPONENTIAL, SQUARED_HINGE, polynomial
 from lingrok.runs.sweep import measured_times
 from lingrok.theory.comparison import compare, slope
 
@@ -117,3 +118,17 @@ def test_an_exponent_and_its_interval():
     covered = np.mean([fit.low <= -2 <= fit.high for fit in fits])
     assert covered == pytest.approx(0.95, abs=0.04)
     assert str(fits[0]).startswith(f"{fits[0].value:.3f} ± 0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "most"),
+    [("squared hinge", SQUARED_HINGE, 0.04), ("tail of power 1", polynomial(1), 0.02)],
+)
+def test_the_theory_times_losses_with_kinks_and_tails(name, loss, most):
+    table = records.load("losses")
+    plane = table[(table["loss"] == name) & (table["family"] == "d = 2")].drop(columns="loss")
+    times, accuracies = compare(plane, loss=loss)
+    by_distance = times.query("by == 'distance'")
+    np.testing.assert_allclose(by_distance["predicted"], by_distance["measured"], rtol=most)
+    late = accuracies.query("step >= 1e3")
+    np.testing.assert_allclose(late["predicted"], late["measured"], atol=0.01)
