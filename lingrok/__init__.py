@@ -22,6 +22,7 @@ _PUBLIC = {
     "theory.theorems": (
         "ResidualLimit", "bias_curve", "bias_limit", "grokking_bounds", "residual_limit",
     ),
+    "theory.clocks": ("clock",),
     "theory.meanfield": ("MeanField", "mean_field"),
     "theory.predictions": (
         "PredictedTime", "critical_l2", "predicted_accuracy", "predicted_grokking_time",

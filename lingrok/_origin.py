@@ -99,6 +99,8 @@ def _said(value: object) -> str:
         said = repr(value)
     elif hasattr(value, "slope_and_curvature"):  # a loss, which names itself
         said = str(value)
+    elif hasattr(value, "inertia") and not callable(getattr(value, "lr", len)):  # an update rule
+        said = str(value)
     elif isinstance(value, int | float | np.integer | np.floating):
         short = f"{float(value):g}"
         said = _format.short(short if float(short) == value else str(value))

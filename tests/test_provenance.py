@@ -15,7 +15,9 @@ from lingrok import (
     fast_forward,
     figures,
     figures_attack,
+    gradient_descent,
     records,
+    rules,
     sample_concentrated,
     sample_standard,
 )
@@ -256,3 +258,15 @@ def test_a_figure_of_another_kind_is_refused():
     with pytest.raises(TypeError, match="subplots"):
         stranger()
     assert isinstance(plain([1, 2]), BookFigure)
+
+
+def test_runs_of_two_rules_have_two_origins():
+    data = sample_standard(20, 20, seed=0)
+    lines = {
+        Line(
+            plain([1, 2]).made_from(gradient_descent(data, 5, rule=rules.HeavyBall(1e-2, beta)))
+        ).text
+        for beta in (0.5, 0.9)
+    }
+    assert len(lines) == 2
+    assert any("momentum=0.9" in line for line in lines)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import record_grokking_times
 import record_losses
+import record_optimisers
 import record_outside
 import record_readings
 from problems import blobs, planted, refuses, relative_error, thetas
@@ -239,7 +240,8 @@ def test_measures_what_one_reads_off_a_run():
 
 
 @pytest.mark.parametrize(
-    "tool", [record_grokking_times, record_losses, record_outside, record_readings]
+    "tool",
+    [record_grokking_times, record_losses, record_optimisers, record_outside, record_readings],
 )
 def test_the_tool_writes_its_record_byte_for_byte(tool):
     path = tool.RECORD
@@ -265,6 +267,17 @@ def test_losses_are_recorded_as_they_come_out(loss):
     (row,) = table.query("loss == @loss and d == 2 and seed == 5").to_dict("records")
     for name, value in found.items():
         assert value == pytest.approx(row[name], rel=1e-3, nan_ok=True), name
+
+
+def test_rules_are_recorded_as_they_come_out():
+    table = records.load("optimisers")
+    assert table.groupby(["rule", "orientation", "d"])["seed"].nunique().isin([3, 4]).all()
+    (row,) = table.query(
+        "rule == 'Adam' and orientation == 'turned' and d == 16 and seed == 1"
+    ).to_dict("records")
+    found = record_optimisers.run("Adam", "turned", 100_000, 1, **record_optimisers.DEEP)
+    for name, value in found.items():
+        assert value == pytest.approx(row[name], rel=1e-3), name
 
 
 # Dask. The tests with a cluster come last: from then on it has all the work.

@@ -60,7 +60,7 @@ def paths(
     Strengths, in units of the critical one, and steps are spaced evenly in their logarithms.
     """
     figure, axes = subplots(1, len(maps), figsize=(7.6, 3.6), sharey=True, squeeze=False)
-    x, y = (np.sqrt(one[1:] * one[:-1]) for one in map(_widened, (steps, strengths)))
+    x, y = (np.sqrt(one[1:] * one[:-1]) for one in (_widened(steps), _widened(strengths)))
     for axis, (title, values) in zip(axes.flat, maps.items(), strict=True):
         mesh = axis.pcolormesh(x, y, values, vmin=0.5, vmax=1, cmap="viridis", rasterized=True)
         axis.axhline(1, color="white", ls="--", lw=1.2)
