@@ -97,9 +97,9 @@ def _said(value: object) -> str:
         said = f"range({value.start}, {value.stop})" if value.start else f"range({value.stop})"
     elif isinstance(value, bool | str | None):
         said = repr(value)
-    elif hasattr(value, "slope_and_curvature"):  # a loss, which names itself
-        said = str(value)
-    elif hasattr(value, "inertia") and not callable(getattr(value, "lr", len)):  # an update rule
+    elif hasattr(value, "slope_and_curvature") or (
+        hasattr(value, "inertia") and not callable(value.lr)
+    ):  # a loss or an update rule, which name themselves
         said = str(value)
     elif isinstance(value, int | float | np.integer | np.floating):
         short = f"{float(value):g}"
