@@ -98,7 +98,7 @@ def _said(value: object) -> str:
     elif isinstance(value, bool | str | None):
         said = repr(value)
     elif hasattr(value, "slope_and_curvature") or (
-        hasattr(value, "inertia") and not callable(value.lr)
+        hasattr(value, "inertia") and not callable(getattr(value, "lr", len))
     ):  # a loss or an update rule, which name themselves
         said = str(value)
     elif isinstance(value, int | float | np.integer | np.floating):
