@@ -273,9 +273,9 @@ def test_rules_are_recorded_as_they_come_out():
     table = records.load("optimisers")
     assert table.groupby(["rule", "orientation", "d"])["seed"].nunique().isin([3, 4]).all()
     (row,) = table.query(
-        "rule == 'Adam' and orientation == 'turned' and d == 16 and seed == 1"
+        "rule == 'Nesterov' and orientation == 'turned' and d == 16 and seed == 1"
     ).to_dict("records")
-    found = record_optimisers.run("Adam", "turned", 100_000, 1, **record_optimisers.DEEP)
+    found = record_optimisers.run("Nesterov", "turned", 100_000, 1, **record_optimisers.DEEP)
     for name, value in found.items():
         assert value == pytest.approx(row[name], rel=1e-3), name
 

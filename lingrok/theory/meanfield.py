@@ -62,7 +62,7 @@ _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
 _WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `_System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
-_ROUNDED = 0.06  # of a margin, over which the kinks of losses in pieces are rounded off
+_ROUNDED = 0.1  # of a margin, over which the kinks of losses in pieces are rounded off
 _XI, _XI_WEIGHT = hermegauss(8)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
 
@@ -279,7 +279,7 @@ class _System:
         self.felt = self.variance * crowding  # by margins
         self.sides = np.vstack([self.u, self.y * bias])  # what a point moves: a and b
         # As wide as nodes are apart, where the points are many; the planted ones are all at one
-        self.width = np.where(self.u > gamma / 2, _ROUNDED, _ROUNDED / 5)
+        self.width = np.where(self.u > gamma / 2, _ROUNDED, _ROUNDED / 8)
         self.bulk = [self.y == y for y in (1, -1)]
         for rows in self.bulk:
             rows[:2] = False  # the planted ones: their projections do not vary
