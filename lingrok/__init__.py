@@ -16,7 +16,9 @@ _PUBLIC = {
         "GrokkingTime", "Phases", "accuracy", "crossing_time", "grokking_time", "lag", "phases",
     ),
     "attack": ("adversarial_accuracy", "pgd", "worst_case"),
-    "theory.margin": ("Assumption", "MaxMargin", "check_assumption", "max_margin"),
+    "theory.margin": (
+        "Assumption", "MaxMargin", "Separation", "check_assumption", "max_margin", "separation",
+    ),
     "theory.minimum": ("Minimum", "minimiser"),
     "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
     "theory.theorems": (
@@ -24,6 +26,7 @@ _PUBLIC = {
     ),
     "theory.clocks": ("clock",),
     "theory.meanfield": ("MeanField", "mean_field"),
+    "theory.noise": ("NoiseLaw", "noise_law", "separability_threshold"),
     "theory.predictions": (
         "PredictedTime", "critical_l2", "predicted_accuracy", "predicted_grokking_time",
         "quadrature_time",
@@ -33,7 +36,8 @@ _PUBLIC = {
 }  # fmt: skip
 _MODULES = {
     "figures": "book.figures", "figures_attack": "book.figures_attack",
-    "figures_bounds": "book.figures_bounds", "figures_penalty": "book.figures_penalty",
+    "figures_bounds": "book.figures_bounds", "figures_noise": "book.figures_noise",
+    "figures_penalty": "book.figures_penalty",
     "figures_scale": "book.figures_scale", "figures_theory": "book.figures_theory",
     "recipes": "runs.recipes", "records": "runs.records",
 }  # fmt: skip

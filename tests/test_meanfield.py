@@ -31,7 +31,7 @@ from lingrok.losses import (
     huber,
     polynomial,
 )
-from lingrok.theory.meanfield import _System
+from lingrok.theory.meanfield import System
 from lingrok.theory.population import lateral_variance, projections, slice_area
 from lingrok.theory.predictions import _lateral_distribution
 
@@ -97,7 +97,7 @@ def test_projections_are_those_of_the_samples():
 @pytest.mark.parametrize("state", [(0.5, 0.1, 1e-3, 0.4), (60.0, 0.3, 0.08, 12.0)])
 def test_jacobian_is_the_derivative(state, bias, crowding):
     setting = {"d": 128, "gamma": 1e-2, "lr": 0.1, "bias": bias, "crowding": crowding}
-    system = _System((1000, 900), (500, 300), **setting)
+    system = System((1000, 900), (500, 300), **setting)
     state = np.array(state)
     expected = np.array([
         (system.derivative(2.0, state + step) - system.derivative(2.0, state - step)) / (2 * size)
@@ -108,7 +108,7 @@ def test_jacobian_is_the_derivative(state, bias, crowding):
 
 
 def test_every_margin_solves_its_equation():
-    system = _System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True)
+    system = System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True)
     state = np.array([3.0, 0.5, 0.4, 200.0])  # a point holds itself back by up to 500
     near, s, slope, hold = system.points(state)
     r = system.load * state[3] * system.variance[near]
@@ -504,7 +504,7 @@ def test_predicts_accuracy_under_other_losses(loss):
 
 @pytest.mark.parametrize("loss", OTHERS, ids=str)
 def test_every_margin_solves_its_equation_under_other_losses(loss):
-    system = _System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True, loss=loss)
+    system = System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True, loss=loss)
     state = np.array([0.5, 0.2, 0.05, 20.0])
     near, s, slope, hold = system.points(state)
     x = 0.5 * system.u[near] + 0.2 * system.y[near]

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import record_grokking_times
 import record_losses
+import record_noise
 import record_optimisers
 import record_outside
 import record_readings
+import record_real
 from problems import blobs, planted, refuses, relative_error, thetas
 
 from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent, records
@@ -240,11 +242,16 @@ def test_measures_what_one_reads_off_a_run():
 
 
 @pytest.mark.parametrize(
-    "tool",
-    [record_grokking_times, record_losses, record_optimisers, record_outside, record_readings],
-)
-def test_the_tool_writes_its_record_byte_for_byte(tool):
-    path = tool.RECORD
+    "path",
+    [
+        *(tool.RECORD for tool in (
+            record_grokking_times, record_losses, record_optimisers, record_outside,
+            record_readings, record_real,
+        )),
+        records.DATA / "noise.csv", records.DATA / "separable.csv",
+    ],
+)  # fmt: skip
+def test_the_tool_writes_its_record_byte_for_byte(path):
     assert record_grokking_times.written(records.load(path.stem)) == path.read_bytes()
 
 
@@ -271,13 +278,41 @@ def test_losses_are_recorded_as_they_come_out(loss):
 
 def test_rules_are_recorded_as_they_come_out():
     table = records.load("optimisers")
-    assert table.groupby(["rule", "orientation", "d"])["seed"].nunique().isin([3, 4]).all()
+    counts = table.groupby(["d", "rule", "orientation"])["seed"].nunique()
+    assert counts.groupby("d").unique().map(list).to_dict() == {2: [6], 16: [3], 64: [2]}
     (row,) = table.query(
         "rule == 'Nesterov' and orientation == 'turned' and d == 16 and seed == 1"
     ).to_dict("records")
     found = record_optimisers.run("Nesterov", "turned", 100_000, 1, **record_optimisers.DEEP)
     for name, value in found.items():
         assert value == pytest.approx(row[name], rel=1e-3), name
+
+
+def test_minima_with_wrong_labels_are_recorded_as_they_come_out():
+    table = records.load("noise").set_index("seed")
+    rows = table.query("n == 2000 and flips == 1 and sv_pos == 350")
+    assert sorted(rows.index) == list(range(1000))
+    for seed in (0, 3, 9):
+        for name, value in record_noise.minimum(1, seed, **record_noise.PAPERS).items():
+            assert value == pytest.approx(rows.loc[seed, name], rel=1e-2), (seed, name)
+
+
+def test_separability_is_recorded_as_it_comes_out():
+    table = records.load("separable")
+    assert table.groupby(["share", "d"]).size().tolist() == [16] * 32
+    some = table[(table["share"] == 0.001) & (table["seed"] == 2)]
+    for row in some.iloc[[0, -1]].to_dict("records"):
+        assert record_noise.parted(row["share"], row["d"], 2)["separable"] == row["separable"]
+
+
+def test_real_data_are_recorded_as_they_come_out():
+    table = records.load("real")
+    counts = table.groupby("name")["seed"].nunique()
+    assert counts[[*record_real.MAIN, *record_real.MIXED]].eq(24).all()
+    assert counts[list(record_real.PAIRS)].eq(6).all()
+    (row,) = table.query("name == 'wine 1' and seed == 3").to_dict("records")
+    for name, value in record_real.run("wine 1", 3).items():
+        assert value == pytest.approx(row[name], rel=1e-3, abs=0.02, nan_ok=True), name
 
 
 # Dask. The tests with a cluster come last: from then on it has all the work.

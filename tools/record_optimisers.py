@@ -1,4 +1,4 @@
-"""Make data/optimisers.csv, or go on with it after a stop: some fifteen minutes on two cores.
+"""Make data/optimisers.csv, or go on with it after a stop: an hour on two cores.
 
     python tools/record_optimisers.py [JOBS]
 
@@ -37,10 +37,14 @@ RULES: dict[str, rules.Rule] = {
     "RMSprop": rules.RMSprop(1e-3),
     "Adam": rules.Adam(1e-2),
     "Adam, rate 0.003": rules.Adam(3e-3),
+    "Adam, rate 0.03": rules.Adam(3e-2),
     "AdamW, decay 0.01": rules.Adam(1e-2, weight_decay=0.01),
+    "AdamW, decay 0.001": rules.Adam(1e-2, weight_decay=0.001),
 }
+SHORT = ("Nesterov", "RMSprop", "Adam", "Adam, rate 0.003", "Adam, rate 0.03")
 PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
 DEEP = {"n_pos": 1500, "n_neg": 1500, "sv_pos": 200, "sv_neg": 500, "d": 16, "gamma": 1e-2}
+DEEPER = {"n_pos": 2000, "n_neg": 2000, "sv_pos": 400, "sv_neg": 900, "d": 64, "gamma": 1e-2}
 CHECKPOINTS = np.unique(np.round(np.geomspace(1, 1e5, 26)).astype(np.int64))
 
 
@@ -83,18 +87,24 @@ def run(rule: str, orientation: str, steps: int, seed: int, **setting: Any) -> d
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
-    """All rules in the plane, and those with a clock in 16 dimensions."""
+    """All rules in the plane, decay on one orientation; those with a clock in 16, 64 dimensions."""
     plane = [
-        {"rule": rule, "orientation": orientation, "steps": 400_000} | PLANE
+        {"rule": rule, "orientation": orientation, "steps": steps} | PLANE
         for rule in RULES
+        for steps in [200_000 if rule in SHORT else 400_000]
         for orientation in ("diagonal", "turned", "tilted")
+        if orientation == "diagonal" or "decay" not in rule
     ]
-    deep = [
-        {"rule": rule, "orientation": orientation, "steps": 100_000} | DEEP
-        for rule in ("Nesterov", "normalised", "RMSprop", "Adam")
-        for orientation in ("diagonal", "turned")
-    ]
-    return [(plane, range(4)), (deep, range(3))]
+    deep, deeper = (
+        [
+            {"rule": rule, "orientation": orientation, "steps": 100_000} | cube
+            for rule in ("Nesterov", "normalised", "RMSprop", "Adam")
+            for orientation in ("diagonal", "turned")
+            if cube is DEEP or orientation == "turned"
+        ]
+        for cube in (DEEP, DEEPER)
+    )
+    return [(plane, range(6)), (deep, range(3)), (deeper, range(2))]
 
 
 def column(name: str) -> Column:

@@ -71,6 +71,11 @@ CHANGES = {
         ("rules.HeavyBall(1e-2, beta))", "rules.HeavyBall(2e-2, beta))"),
         ("fast_forward(train, 1e12, rule", "fast_forward(train, 1e13, rule"),
     ],
+    "12-noise-and-real-data": [
+        ("gamma, seeds = 1e-3, range(12)", "gamma, seeds = 1e-3, range(20, 26)"),
+        ('"sv_pos": 3500, "sv_neg": 2500', '"sv_pos": 2000, "sv_neg": 3000'),
+        ("flips, n, starts = 5, 20_000, range(24)", "flips, n, starts = 20, 20_000, range(5)"),
+    ],
 }
 
 

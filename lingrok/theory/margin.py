@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
+from scipy.linalg import solve, solve_triangular
 from scipy.optimize import nnls
+from scipy.special import expit
 
 from .. import _checks
 from .._checks import FloatArray
@@ -153,6 +154,71 @@ def max_margin(data: Dataset, *, augmented: bool = False) -> MaxMargin:
         )
     width = 2 / float(np.linalg.norm(w))
     return MaxMargin(w, b, width, support, alpha[support], bool(augmented), residual)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Whether a hyperplane separates the classes, with what proves it.
+
+    Attributes
+    ----------
+    separable : bool
+        By more than 1e-10 of the size of the data, if not by more than rounding.
+    certificate : (d + 1,) or (n,) array
+        If separable, (w, b) with all margins above rounding. If not, weights of the points, above 0
+        and of sum 1, that balance them: no hyperplane has all its margins above what is left.
+    slack : float
+        Smallest margin of (w, b) at unit length, or the length of the balanced sum, of which no
+        unit (w, b) has a larger smallest margin; both over the longest row (x, 1).
+    """
+
+    separable: bool
+    certificate: FloatArray
+    slack: float
+
+
+def separation(data: Dataset) -> Separation:
+    """Decide whether a hyperplane separates the classes; never without a certificate.
+
+    By Newton's method on the logistic loss: either all margins get above 0, or the gradient, which
+    is a balance of the points with positive weights, gets to 0.
+
+    Raises
+    ------
+    ValueError
+        For data of one class, and for some classes that touch, of which neither shows.
+    """
+    from ..problem import Problem, one_blas_thread  # noqa: PLC0415 - which few need here
+
+    need(data)
+    if np.all(data.y == data.y[0]):
+        raise ValueError(f"data must hold both classes, got {data.n} of class {data.y[0]:+g} only")
+    problem = Problem(data)
+    longest = float(np.sqrt((data.X**2).sum(axis=1).max() + 1))
+    theta = np.zeros(data.d + 1)
+    with one_blas_thread():
+        for _ in range(_ROUNDS):
+            margins = data.y * (data.X @ theta[:-1] + theta[-1])
+            length = float(np.linalg.norm(theta))
+            if margins.min() > 64 * _EPS * length * longest:
+                return Separation(True, theta, float(margins.min()) / (length * longest))
+            weights = expit(-margins)
+            weights /= weights.sum()
+            signed = weights * data.y
+            left = float(np.linalg.norm(np.append(signed @ data.X, signed.sum()))) / longest
+            if left <= _THINNEST:
+                return Separation(False, weights, left)
+            gradient, hessian = problem.gradient_and_hessian(theta)
+            hessian.flat[:: len(theta) + 1] += 1e-14 * np.trace(hessian)  # columns may be constant
+            step = solve(hessian, gradient, assume_a="pos")
+            part, value = 1.0, problem.value(theta)
+            while part > 1e-6 and problem.value(theta - part * step) > value:
+                part /= 2
+            theta = theta - part * step
+    raise ValueError(
+        f"data must be separable or not by more than {_THINNEST:g} of their size, got classes that "
+        f"touch: margins from {margins.min() / (length * longest):.1e}, balance {left:.1e}"
+    )
 
 
 def check_assumption(data: Dataset, *, tolerance: float = 1e-6) -> Assumption:

@@ -59,12 +59,12 @@ from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
-_WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `_System.ends`
+_WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
 _ROUNDED = 0.1  # of a margin, over which the kinks of losses in pieces are rounded off
-_XI, _XI_WEIGHT = hermegauss(8)
-_XI_WEIGHT /= _XI_WEIGHT.sum()
+_XI, XI_WEIGHT = hermegauss(8)
+XI_WEIGHT /= XI_WEIGHT.sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ def mean_field(
     n_pos: int, n_neg: int, steps: int, *, sv_pos: int = 0, sv_neg: int = 0, d: int = 2,
     gamma: float = 1e-3, lr: float = 1e-2, bias: bool = True, crowding: bool = True,
     checkpoints: npt.ArrayLike | None = None, loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0,
+    l2: float | tuple[float, float] = 0.0, flips: int = 0,
 ) -> MeanField:  # fmt: skip
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
 
@@ -157,11 +157,13 @@ def mean_field(
     crowding : bool
         Whether margins feel the lateral part, |v| and r above. Without, the theory is that of many
         points a dimension.
+    flips : int
+        Labels that `flip_labels` flips: points of the population, of either class as expected.
 
     Raises
     ------
     ValueError
-        As in `sample_standard` and `gradient_descent`, and for gamma below 1e-100.
+        As in `sample_standard`, `flip_labels` and `gradient_descent`, and for gamma below 1e-100.
 
     Notes
     -----
@@ -180,10 +182,13 @@ def mean_field(
         _checks.one_of(name, choice, (True, False))
     if not loss.steepest:
         raise ValueError(f"loss must have a curvature for the theory, got {loss}")
-    system = _System(
+    system = System(
         sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
         l2=penalties(l2),
     )  # fmt: skip
+    rest = np.subtract(sizes, (sv_pos, sv_neg))
+    if _checks.count("flips", flips, 0, int(rest.sum())):
+        system.flip(*system.wrong(flips * rest / rest.sum()))
     steps, recorded = plan(steps, checkpoints)
     end = float(np.log1p(steps))
     solution = solve_ivp(
@@ -223,7 +228,7 @@ def stationary_l2(
     i = int(late[-1]) if late.size else 0
     if i + 1 >= known.sum():
         return np.nan
-    system = _System(
+    system = System(
         class_sizes(*sizes), planted, d=d, gamma=gamma, lr=1.0, bias=True, loss=loss
     )  # fmt: skip
     a, b, square = field.along[i], field.b[i], field.lateral[i] ** 2
@@ -235,10 +240,10 @@ def stationary_l2(
         state = np.array([a, sign * b, square * (d > 1), theta])
         near, s, slope, hold = system.points(state)
         share, lateral = system.share[near], system.share[near] * system.variance[near]
-        along, bias = system.sides[:, near] @ (share * (_XI_WEIGHT @ s))
-        one_side = share @ (_XI_WEIGHT @ s)
-        curvature = lateral @ (_XI_WEIGHT @ (slope / hold)) + decay
-        fluctuation = system.load * theta * (lateral @ (_XI_WEIGHT @ s**2))
+        along, bias = system.sides[:, near] @ (share * (XI_WEIGHT @ s))
+        one_side = share @ (XI_WEIGHT @ s)
+        curvature = lateral @ (XI_WEIGHT @ (slope / hold)) + decay
+        fluctuation = system.load * theta * (lateral @ (XI_WEIGHT @ s**2))
         return np.array([
             along / (decay * a) - 1, bias / one_side, curvature * theta - 1,
             fluctuation / (curvature * square) - 1 if d > 1 else np.log(square / 1e-20),
@@ -248,8 +253,8 @@ def stationary_l2(
     state = np.array([a, b, square, 0.0])
     _, s, slope, _ = system.points(state)
     share = system.share[: s.shape[1]]
-    decay = float(system.u[: s.shape[1]] @ (share * (_XI_WEIGHT @ s)) / a)
-    theta = 1 / float((share * system.variance[: s.shape[1]]) @ (_XI_WEIGHT @ slope) + decay)
+    decay = float(system.u[: s.shape[1]] @ (share * (XI_WEIGHT @ s)) / a)
+    theta = 1 / float((share * system.variance[: s.shape[1]]) @ (XI_WEIGHT @ slope) + decay)
     start = np.log([a, abs(b), max(square, 1e-20), theta, decay])
     found = root(rest, start, method="hybr", tol=1e-10)
     if np.abs(found.fun).max() > 1e-4:
@@ -257,7 +262,7 @@ def stationary_l2(
     return float(np.exp(found.x[4]))
 
 
-class _System:
+class System:
     """The four equations, over groups of points that share u and y."""
 
     def __init__(
@@ -283,22 +288,53 @@ class _System:
         self.bulk = [self.y == y for y in (1, -1)]
         for rows in self.bulk:
             rows[:2] = False  # the planted ones: their projections do not vary
+        self.planted = 0  # their first row
+
+    def wrong(self, count: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Spread so many wrong labels of either class as the population is spread; see `flip`."""
+        density = self.share[2::2] / max(self.share[2::2].sum(), 1e-300)
+        other = self.share[3::2] / max(self.share[3::2].sum(), 1e-300)
+        shares = np.stack([density * count[0], other * count[1]], axis=1) / self.n
+        return self.u[2:], self.y[2:], shares.ravel()
+
+    def flip(self, u: FloatArray, y: FloatArray, share: FloatArray) -> None:
+        """Give points of the population at u, of the classes y, the other class's label.
+
+        Their margins are then -a u + ..., and the others of their class are fewer.
+        """
+        kept = np.ones(len(self.u))
+        for rows, label in zip(self.bulk, (1, -1), strict=True):
+            kept[rows] -= share[y == label].sum() / max(self.share[rows].sum(), 1e-300)
+        order = np.argsort(-u, kind="stable")
+        self.planted = len(u)
+        self.u, self.y = np.append(-u[order], self.u), np.append(-y[order], self.y)
+        self.share = np.append(share[order], self.share * kept)
+        variance = np.interp(u[order], self.u[self.planted :: 2], self.variance[::2])
+        self.felt = np.append(variance * (self.felt[0] > 0), self.felt)
+        self.variance = np.append(variance, self.variance)
+        self.sides = np.vstack([self.u, self.y * np.any(self.sides[1])])
+        self.width = np.append(np.full(len(u), _ROUNDED), self.width)
+        right = np.arange(len(self.u)) >= len(u) + 2
+        wrong = np.arange(len(self.u)) < len(u)
+        self.bulk = [part & (self.y == label) for part in (right, wrong) for label in (1, -1)]
 
     def ends(self, _: float, state: FloatArray) -> float:
         """Zero where margins spread so far that support vectors are separated across w_true."""
         # In units over which the pull changes: 1 for an exponential tail, more for a slower one
         unit = 1.0
         if self.tail:
-            pull, slope = self.loss.slope_and_curvature(state[0] * self.u[:1])
+            nearest = self.u[self.planted : self.planted + 1]
+            pull, slope = self.loss.slope_and_curvature(state[0] * nearest)
             unit = max(1.0, float(pull[0] / max(slope[0], 1e-300)))
-        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[0]) / unit)
+        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
 
     ends.terminal = True  # type: ignore[attr-defined]
 
     def points(self, state: FloatArray) -> tuple[slice, FloatArray, FloatArray, FloatArray]:
         """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group)."""
         a, b, square, theta = state
-        near = slice(int(np.searchsorted(self.u, (_NEGLIGIBLE + abs(b)) / max(a, 1e-300))) or 2)
+        last = np.searchsorted(self.u, (_NEGLIGIBLE + abs(b)) / max(a, 1e-300))
+        near = slice(max(int(last), self.planted + 2))
         if self.tail:
             near = slice(len(self.u))
         x = a * self.u[near] + b * self.y[near]
@@ -361,10 +397,10 @@ class _System:
         near, s, slope, hold = self.points(state)
         share, theta = self.share[near], state[3]
         lateral = share * self.variance[near]
-        curvature = lateral @ (_XI_WEIGHT @ (slope / hold))
+        curvature = lateral @ (XI_WEIGHT @ (slope / hold))
         square = -2 * (curvature + self.l2[0]) * state[2]
-        square += 2 * self.load * theta * (lateral @ (_XI_WEIGHT @ s**2))
-        forces = self.sides[:, near] @ (share * (_XI_WEIGHT @ s))
+        square += 2 * self.load * theta * (lateral @ (XI_WEIGHT @ s**2))
+        forces = self.sides[:, near] @ (share * (XI_WEIGHT @ s))
         forces -= self.l2 * state[:2]
         rates = np.append(forces, [square, 1 - (curvature + self.l2[0]) * theta])
         return np.asarray(self.lr * np.exp(log_time) * rates)
@@ -378,11 +414,11 @@ class _System:
 
         def by_state(first: FloatArray, second: FloatArray, own: FloatArray) -> FloatArray:
             """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dtheta."""
-            x = _XI_WEIGHT @ first
+            x = XI_WEIGHT @ first
             return np.array([
                 -self.u[near] * x, -self.y[near] * x,
-                0.5 * felt * (_XI_WEIGHT @ second),
-                -r_theta * (_XI_WEIGHT @ own),
+                0.5 * felt * (XI_WEIGHT @ second),
+                -r_theta * (XI_WEIGHT @ own),
             ])  # fmt: skip
 
         first = slope / hold
@@ -391,12 +427,12 @@ class _System:
         pull = by_state(first, second, s * first) * share
         pull_square = by_state(2 * s * first, 2 * (first**2 + s * second), 2 * s**2 * first)
         curved = by_state(second, third, s * second + first**2) @ lateral
-        curvature = lateral @ (_XI_WEIGHT @ first)
+        curvature = lateral @ (XI_WEIGHT @ first)
         jacobian = np.empty((4, 4))
         jacobian[:2] = self.sides[:, near] @ pull.T
         jacobian[2] = -2 * state[2] * curved + 2 * self.load * theta * (pull_square @ lateral)
         jacobian[2, 2] -= 2 * curvature
-        jacobian[2, 3] += 2 * self.load * (lateral @ (_XI_WEIGHT @ s**2))
+        jacobian[2, 3] += 2 * self.load * (lateral @ (XI_WEIGHT @ s**2))
         jacobian[3] = -theta * curved
         jacobian[3, 3] -= curvature
         jacobian -= np.diag([*self.l2, 2 * self.l2[0], self.l2[0]])
@@ -419,8 +455,8 @@ class _System:
         for i in range(1, len(steps)):
             near, s, slope, hold = self.points(states[i])
             dtau, theta = self.lr * (steps[i] - steps[i - 1]), states[i, 3]
-            share, y, sides = self.share[near], self.y[near], self.sides[:, near]
-            pull, curved = _XI_WEIGHT @ s, _XI_WEIGHT @ (slope / hold)
+            share, sides = self.share[near], self.sides[:, near]
+            pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
             hessian = (sides * (share * curved)) @ sides.T + np.diag(self.l2)
             response[near] += dtau * (sides * pull).T
             response = np.linalg.solve(np.eye(2) + dtau * hessian, response.T).T
@@ -429,17 +465,21 @@ class _System:
                 mean = weight @ response[rows] / max(weight.sum(), 1e-300)
                 away = response[rows] - mean
                 result[i] += (away.T * weight) @ away / self.n
-            # b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages
-            both = share * self.variance[near] / self.n
-            xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
-            c = (
-                theta**2
-                / 2
-                * (share * self.variance[near])
-                @ (y * self.bend(states[i], near, pull, curved))
-            )
-            push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
+            push = self.crossed(states[i], near, pull, curved, theta)
             lateral += dtau * np.sqrt(max(self.lateral * push, 0)) * sides[1, 0] ** 2
             lateral /= 1 + dtau * hessian[1, 1]
             result[i, 1, 1] += lateral**2
         return result
+
+    def crossed(
+        self, state: FloatArray, near: slice, pull: FloatArray, curved: FloatArray, theta: float
+    ) -> float:
+        """Variance of what pushes b from across, in each direction.
+
+        b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages.
+        """
+        lateral, y = self.share[near] * self.variance[near], self.y[near]
+        both = lateral / self.n
+        xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
+        c = theta**2 / 2 * lateral @ (y * self.bend(state, near, pull, curved))
+        return float(theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy)

@@ -272,15 +272,26 @@ def _accuracy(
     field: MeanField, alpha: float, quantiles: tuple[float, ...] | FloatArray, biases: FloatArray
 ) -> FloatArray:
     """Accuracy on the shell for quantiles of |v|, and biases (k, j): shape (k, quantile, j)."""
-    d, inner = field.d, field.gamma / 2
-    outer = min(_checks.alpha(alpha) * field.gamma, HALF_WIDTH * np.sqrt(d))
+    d = field.d
+    relative = np.sqrt(chi2.ppf(quantiles, d - 1) / (d - 1)) if d > 1 else np.zeros(len(quantiles))
+    return shell_accuracy(
+        field.along, field.lateral[:, None] * relative, biases, d=d, gamma=field.gamma, alpha=alpha
+    )
+
+
+def shell_accuracy(
+    along: FloatArray, lengths: FloatArray, biases: FloatArray, *, d: int, gamma: float,
+    alpha: float,
+) -> FloatArray:  # fmt: skip
+    """Accuracy on the shell for lengths (k, q) of v, and biases (k, j): shape (k, q, j)."""
+    inner = gamma / 2
+    outer = min(_checks.alpha(alpha) * gamma, HALF_WIDTH * np.sqrt(d))
     nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
     signed = np.stack([biases, -biases])[..., None]  # class, k, j, offset
-    score = (field.along[:, None, None] * offset + signed)[:, :, None]
-    relative = np.sqrt(chi2.ppf(quantiles, d - 1) / (d - 1)) if d > 1 else np.zeros(len(quantiles))
-    length = np.maximum(field.lateral[:, None] * relative, 1e-9 * field.along[:, None] * inner)
+    score = (along[:, None, None] * offset + signed)[:, :, None]
+    length = np.maximum(lengths, 1e-9 * along[:, None] * inner)
     length = length[:, :, None, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
     right = np.interp(score / length, *_lateral_distribution(d))
     return np.asarray(right.mean(axis=0) @ weight / weight.sum())

@@ -1,0 +1,172 @@
+"""Make data/noise.csv and data/separable.csv, or go on after a stop: half an hour on two cores.
+
+    python tools/record_noise.py [JOBS [noise | separable]]
+
+Wrong labels: where descent ends, over settings, numbers of them and seeds; and in which dimension
+points with wrong labels are separated again. Chapter 12 makes some of it again and compares.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from record_grokking_times import described, written
+from scipy.stats import qmc
+
+from lingrok import (
+    flip_labels,
+    max_margin,
+    minimiser,
+    noise_law,
+    records,
+    sample_concentrated,
+    sample_standard,
+    separability_threshold,
+    separation,
+)
+from lingrok.runs.recipes import Column
+from lingrok.runs.sweep import sweep
+
+PAPERS = {"n": 2000, "d": 2, "gamma": 1e-3, "sv_pos": 350, "sv_neg": 250}
+UNPLANTED = PAPERS | {"sv_pos": 0, "sv_neg": 0}
+Part = tuple[Callable[..., Any], list[dict[str, Any]], range]
+LEVEL = 0.75  # accuracy at which the number of wrong labels counts as critical
+SHARES = (0.001, 0.01, 0.1, 0.5)  # of labels that are wrong, to be separated
+
+
+def minimum(flips: int, seed: int, n: int, **setting: Any) -> dict[str, float]:
+    """Measure the minimum, to digits that are there on any machine."""
+    train, wrong, test = np.random.default_rng(seed).spawn(3)
+    cube = {"d": setting["d"], "gamma": setting["gamma"]}
+    data = flip_labels(
+        sample_standard(n // 2, n - n // 2, **setting, seed=train), flips, seed=wrong
+    )
+    # A wrong point at the margin may leave the classes separable: then w has no end
+    apart = separation(data).separable
+    one = max_margin(data, augmented=True) if apart else minimiser(data)
+    shell = sample_concentrated(1000, 1000, **cube, seed=test)
+    right = shell.y * (shell.X @ one.w + one.b) > 0
+    norm = np.inf if apart else np.linalg.norm(one.w)
+    found = {"norm": norm, "b": np.nan if apart else one.b, "accuracy": right.mean()}
+    return {name: float(f"{value:.5g}") for name, value in found.items()}
+
+
+def foreseen(n: int, flips: int, draws: int = 1024, **setting: Any) -> dict[str, float]:
+    """Medians of the theory's minima."""
+    law = noise_law(n // 2, n - n // 2, flips, **setting, draws=draws)
+    found = {"theory norm": np.median(law.norm), "theory accuracy": np.median(law.accuracy())}
+    return {name: float(f"{value:.5g}") for name, value in found.items()}
+
+
+def critical(setting: dict[str, Any]) -> int:
+    """Number of wrong labels at which the theory's median accuracy falls below the level."""
+    low, high = 0, 1
+    while high < setting["n"] // 8 and foreseen(**setting, flips=high, draws=256)[
+        "theory accuracy"
+    ] > LEVEL:  # fmt: skip
+        low, high = high, 2 * high
+    while high - low > max(1, low // 8):
+        middle = (low + high) // 2
+        right = foreseen(**setting, flips=middle, draws=256)["theory accuracy"] > LEVEL
+        low, high = (middle, high) if right else (low, middle)
+    return high
+
+
+def wide(count: int = 40) -> list[dict[str, Any]]:
+    """Spread settings evenly, and numbers of wrong labels around the critical one."""
+    result = []
+    for i, point in enumerate(qmc.Halton(4, rng=np.random.default_rng(12)).random(count)):
+        n, ratio = round(2000 * 10 ** point[0]), 1.2 * 2.5 ** point[1]
+        planted = round((0.1 + 0.4 * point[2]) * n) * (i % 5 > 0)  # nothing in one of five
+        many = round(planted * ratio / (1 + ratio))
+        gamma, d = float(f"{10 ** (-3 + 1.3 * point[3]):.2g}"), (2, 2, 4, 8, 16)[i // 5 % 5]
+        setting = {"n": n, "d": d, "gamma": gamma, "sv_pos": many, "sv_neg": planted - many}
+        around = critical(setting) * 2.0 ** np.arange(-2, 2.5)
+        counts = np.unique(np.clip(around, 1, n // 4).astype(int)).tolist()
+        result += [setting | {"flips": k} for k in counts]
+    return result
+
+
+def parted(share: float, d: int, seed: int) -> dict[str, float]:
+    """Decide whether 2,000 points with such a share of wrong labels are separable."""
+    points, wrong = np.random.default_rng(seed).spawn(2)
+    data = sample_standard(1000, 1000, d=d, gamma=1e-3, seed=points)
+    found = separation(flip_labels(data, round(share * data.n), seed=wrong))
+    return {"separable": int(found.separable), "slack": float(f"{found.slack:.2g}")}
+
+
+def dimensions() -> list[dict[str, Any]]:
+    """Dimensions around the threshold of 1804.09753."""
+    factors = (0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
+    around = {share: 2000 * separability_threshold(share) for share in SHARES}
+    return [{"share": s, "d": round(d * f)} for s, d in around.items() for f in factors]
+
+
+def column(name: str) -> Column:
+    """Say what a column holds."""
+    own = {
+        "n": Column("integer", "points, half of them in either class"),
+        "flips": Column("integer", "wrong labels, of points that were not planted"),
+        "norm": Column("number", "length of w at the minimum"),
+        "b": Column("number", "bias at the minimum"),
+        "accuracy": Column("number", "concentrated accuracy at the minimum, 2,000 points"),
+        "theory norm": Column("number", "median length of w, foreseen"),
+        "theory accuracy": Column("number", "median concentrated accuracy, foreseen"),
+        "share": Column("number", "of 2,000 labels that were flipped"),
+        "separable": Column("integer", "1 if a hyperplane separates the classes, else 0"),
+        "slack": Column("number", "margin of the certificate, or lack of balance, over the size"),
+    }
+    return own.get(name) or described(name)
+
+
+def make(name: str, title: str, parts: Sequence[Part], jobs: int) -> None:
+    """Run the parts of a record, and enter it."""
+    file = records.DATA / f"{name}.csv"
+    store = file.parent / ".work" / name / "runs.db"
+    store.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    table = pd.concat(
+        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for run, some, seeds in parts
+    )
+    if name == "noise":  # the theory beside it, once for each setting
+        of = list(table.columns[: table.columns.get_loc("seed")])
+        some = table[of].drop_duplicates().to_dict("records")
+        theory = sweep(beside, some, range(1), jobs=jobs, progress=True).drop(columns="seed")
+        table = table.merge(theory, on=of).sort_values([*of, "seed"])
+    columns = list(table)
+    records.enter(
+        Path(file), written(table), title=title,
+        columns={name: column(name) for name in columns},
+        key=columns[: columns.index("seed") + 1],
+        recipe={
+            "command": "python tools/record_noise.py",
+            "seconds": round(time.perf_counter() - start, 1),
+        },
+    )  # fmt: skip
+
+
+def beside(seed: int, **setting: Any) -> dict[str, float]:  # noqa: ARG001 - as `sweep` calls it
+    """Foresee a setting's medians."""
+    return foreseen(**setting)
+
+
+def main(jobs: str = "2", only: str = "") -> None:
+    one = [setting | {"flips": 1} for setting in (PAPERS, UNPLANTED)]
+    if only in {"", "noise"}:
+        make(
+            "noise", "Minima with wrong labels, a row a seed",
+            [(minimum, one, range(1000)), (minimum, wide(), range(32))], int(jobs),
+        )  # fmt: skip
+    if only in {"", "separable"}:
+        make(
+            "separable", "Whether points with wrong labels are separable, a row a seed",
+            [(parted, dimensions(), range(16))], int(jobs),
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
