@@ -6,14 +6,26 @@ together: the best separator that anybody could know.
 """
 
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _checks
+from ._checks import FloatArray
 from .data import Dataset
-from .theory.margin import MaxMargin
-from .theory.minimum import Minimum
+
+
+class Plane(Protocol):
+    """A hyperplane, as `max_margin` (its margins from 1 on) or `minimiser` gives it."""
+
+    @property
+    def w(self) -> FloatArray:
+        """Weights, shape (d,)."""
+
+    @property
+    def b(self) -> float:
+        """Bias."""
 
 
 def dataset(
@@ -133,7 +145,7 @@ def _rows(data: Dataset, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) ->
     return replace(data, X=data.X[rows], y=data.y[rows], planted=planted)
 
 
-def nearest(data: Dataset, plane: MaxMargin | Minimum, share: float = 0.1) -> Dataset:
+def nearest(data: Dataset, plane: Plane, share: float = 0.1) -> Dataset:
     """Keep the share of points that are closest to a hyperplane: a concentrated test, as it comes.
 
     It stands for the cases that are hard in truth; but there are few of them, and support vectors
@@ -145,7 +157,7 @@ def nearest(data: Dataset, plane: MaxMargin | Minimum, share: float = 0.1) -> Da
     return _rows(data, rows)
 
 
-def into_shell(data: Dataset, plane: MaxMargin, alpha: float = 10.0, *, seed: int) -> Dataset:
+def into_shell(data: Dataset, plane: Plane, alpha: float = 10.0, *, seed: int) -> Dataset:
     """Move points along a hyperplane's normal until they are half to `alpha` margins from it.
 
     The paper's concentrated test for any data: all else about a point stays as it was, and its
@@ -160,7 +172,7 @@ def into_shell(data: Dataset, plane: MaxMargin, alpha: float = 10.0, *, seed: in
 
 
 def with_margin(
-    data: Dataset, plane: MaxMargin, half: float, *, share: tuple[float, float] = (0.0, 0.0),
+    data: Dataset, plane: Plane, half: float, *, share: tuple[float, float] = (0.0, 0.0),
     seed: int,
 ) -> Dataset:  # fmt: skip
     """Move both classes along a hyperplane's normal until their margin is such.

@@ -32,6 +32,7 @@ LAYERS = ["core", "theory", "runs", "book"]  # each may import those before it
 CORE = [
     "cube",
     "data",
+    "real",
     "losses",
     "problem",
     "rules",

@@ -92,7 +92,7 @@ def over_time(
     panels: Mapping[str, Curves], *, height: float = 3, middle: int = 100,
     estimator: str = "median", phases: Mapping[str, Phases] | None = None, names: Names = "words",
     published: bool = False, level: float | None = None, legend: Any = "outside lower center",
-    ylabel: str = "", **scale: Any,
+    ylabel: str = "", marks: Mapping[str, float] | None = None, **scale: Any,
 ) -> Figure:  # fmt: skip
     """Draw anything over steps: panels of curves, over the seeds.
 
@@ -112,6 +112,8 @@ def over_time(
         A dotted line.
     legend, ylabel, **scale
         Where the legend is; the rest as in `Axes.set`, for all panels.
+    marks : mapping, optional
+        Steps that are marked on the dotted line, by the label of their curve.
     """
     columns = len(panels) if len(panels) < 4 else 2
     rows = -(-len(panels) // columns)
@@ -122,6 +124,8 @@ def over_time(
         for label, (steps, values) in curves.items():
             look = LOOKS.get(label) or next(neutral)
             band(axis, steps, values, look, label=label, middle=middle, estimator=estimator)
+            if label in (marks or {}):
+                axis.plot((marks or {})[label], level or 0.5, "v", color=look[0], ms=9, mec="white")
         if level is not None:
             axis.axhline(level, color="black", lw=0.8, ls=":")
         found = (phases or {}).get(title)

@@ -55,7 +55,7 @@ def laws(panels: Mapping[str, tuple[FloatArray, FloatArray]]) -> Figure:
 def separable(found: pd.DataFrame, thresholds: Mapping[float, float]) -> Figure:
     """Share of separable draws over the dimension, for shares of wrong labels, and thresholds."""
     figure, axis = subplots(figsize=(7.5, 3))
-    for (share, threshold), (colour, _) in zip(thresholds.items(), NEUTRAL, strict=True):
+    for (share, threshold), (colour, _) in zip(thresholds.items(), NEUTRAL, strict=False):
         shares = found[found["share"] == share].groupby("d")["separable"].mean()
         axis.plot(shares.index, shares, "o-", ms=4, label=f"{share:.1%} wrong", color=colour)
         axis.axvline(threshold, color=colour, ls="--", lw=1)

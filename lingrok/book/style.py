@@ -55,7 +55,10 @@ LOOKS: dict[str, Look] = {
     "PGD": (PINK, "solid"),
 }
 # For curves of one idea beside each other
-NEUTRAL: list[Look] = [(RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DASH_DOTTED)]
+NEUTRAL: list[Look] = [
+    (RED, "solid"), (DARK, DASHED), (GREEN, DOTTED), (SKY, DASH_DOTTED), (PURPLE, (0, (6, 1.5))),
+    (PINK, "solid"),
+]  # fmt: skip
 _PHASES = (("population", "#f3f3f3"), ("unlearning", "#dcdcdc"), ("generalisation", "#ffffff"))
 PHASES = tuple(name for name, _ in _PHASES)
 PUBLISHED = 1e7  # steps of the paper's runs

@@ -455,7 +455,7 @@ class System:
         for i in range(1, len(steps)):
             near, s, slope, hold = self.points(states[i])
             dtau, theta = self.lr * (steps[i] - steps[i - 1]), states[i, 3]
-            share, sides = self.share[near], self.sides[:, near]
+            share, y, sides = self.share[near], self.y[near], self.sides[:, near]
             pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
             hessian = (sides * (share * curved)) @ sides.T + np.diag(self.l2)
             response[near] += dtau * (sides * pull).T
@@ -465,21 +465,17 @@ class System:
                 mean = weight @ response[rows] / max(weight.sum(), 1e-300)
                 away = response[rows] - mean
                 result[i] += (away.T * weight) @ away / self.n
-            push = self.crossed(states[i], near, pull, curved, theta)
+            # b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages
+            both = share * self.variance[near] / self.n
+            xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
+            c = (
+                theta**2
+                / 2
+                * (share * self.variance[near])
+                @ (y * self.bend(states[i], near, pull, curved))
+            )
+            push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
             lateral += dtau * np.sqrt(max(self.lateral * push, 0)) * sides[1, 0] ** 2
             lateral /= 1 + dtau * hessian[1, 1]
             result[i, 1, 1] += lateral**2
         return result
-
-    def crossed(
-        self, state: FloatArray, near: slice, pull: FloatArray, curved: FloatArray, theta: float
-    ) -> float:
-        """Variance of what pushes b from across, in each direction.
-
-        b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages.
-        """
-        lateral, y = self.share[near] * self.variance[near], self.y[near]
-        both = lateral / self.n
-        xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
-        c = theta**2 / 2 * lateral @ (y * self.bend(state, near, pull, curved))
-        return float(theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy)

@@ -172,10 +172,13 @@ def _at_rest(system: System, start: FloatArray | None) -> FloatArray | None:
 
 
 def _scatter(system: System, state: FloatArray) -> FloatArray:
-    """Covariance of (a, b) over seeds around a state of rest, wrong points held."""
+    """Covariance of (a, b) over seeds around a state of rest, wrong points held.
+
+    Without what pushes b from across, which is small here: |v| does not grow with time.
+    """
     near, s, slope, hold = system.points(state)
     share, sides = system.share[near], system.sides[:, near]
-    pull, curved, theta = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold), state[3]
+    pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
     force = np.zeros((2, 2))
     for rows in system.bulk[:2]:
         weight = system.share[rows]
@@ -183,7 +186,6 @@ def _scatter(system: System, state: FloatArray) -> FloatArray:
         whole[:, near] = sides * pull
         away = whole[:, rows] - (whole[:, rows] @ weight / max(weight.sum(), 1e-300))[:, None]
         force += (away * weight) @ away.T / system.n
-    force[1, 1] += system.lateral * system.crossed(state, near, pull, curved, theta)
     response = np.linalg.inv((sides * (share * curved)) @ sides.T)
     return np.asarray(response @ force @ response)
 
