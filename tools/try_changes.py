@@ -67,7 +67,7 @@ CHANGES = {
         ("ensemble(range(8), 10**12, l2=m * law", "ensemble(range(4), 10**11, l2=m * law"),
     ],
     "11-optimisers": [
-        ("gamma, seeds = 1e-3, range(4)", "gamma, seeds = 1e-3, range(1, 3)"),
+        ("gamma, seeds = 1e-3, range(6)", "gamma, seeds = 1e-3, range(1, 3)"),
         ("rules.HeavyBall(1e-2, beta))", "rules.HeavyBall(2e-2, beta))"),
         ("fast_forward(train, 1e12, rule", "fast_forward(train, 1e13, rule"),
     ],
