@@ -7,16 +7,17 @@ from lingrok import Dataset, max_margin, real, sample_standard
 
 
 @pytest.mark.parametrize(
-    ("data", "shape", "positive"),
+    ("load", "which", "shape", "positive"),
     [
-        (real.breast_cancer(), (569, 30), 357),
-        (real.digits(1), (1797, 64), 182),
-        (real.digits(3, 9), (363, 64), 183),
-        (real.iris(0), (150, 4), 50),
-        (real.wine(2), (178, 13), 48),
+        (real.breast_cancer, (), (569, 30), 357),
+        (real.digits, (1,), (1797, 64), 182),
+        (real.digits, (3, 9), (363, 64), 183),
+        (real.iris, (0,), (150, 4), 50),
+        (real.wine, (2,), (178, 13), 48),
     ],
 )
-def test_bundled_sets(data, shape, positive):
+def test_bundled_sets(load, which, shape, positive):
+    data = load(*which)
     assert (data.n, data.d) == shape
     assert np.sum(data.y > 0) == positive
     assert data.gamma is None

@@ -38,11 +38,9 @@ def laws(panels: Mapping[str, tuple[FloatArray, FloatArray]]) -> Figure:
     """Shares of seeds below a value: of the runs, and of the theory's draws."""
     figure, axes = subplots(1, len(panels), figsize=(7.6, 2.9), sharey=True, squeeze=False)
     for axis, (title, (runs, theory)) in zip(axes.flat, panels.items(), strict=True):
-        for values, style, label in (
-            (runs, {"color": RED}, "runs"), (theory, {"color": DARK, "ls": "--"}, "theory"),
-        ):  # fmt: skip
-            shares = np.linspace(0.005, 0.995, 199)
-            axis.plot(np.quantile(values, shares), shares, label=label, **style)
+        shares = np.linspace(0.005, 0.995, 199)
+        axis.plot(np.quantile(runs, shares), shares, color=RED, label="runs")
+        axis.plot(np.quantile(theory, shares), shares, color=DARK, ls="--", label="theory")
         axis.set(xlabel=title)
         if title == "length of w":
             axis.set_xscale("log")

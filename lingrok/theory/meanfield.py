@@ -292,9 +292,8 @@ class System:
 
     def wrong(self, count: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Spread so many wrong labels of either class as the population is spread; see `flip`."""
-        density = self.share[2::2] / max(self.share[2::2].sum(), 1e-300)
-        other = self.share[3::2] / max(self.share[3::2].sum(), 1e-300)
-        shares = np.stack([density * count[0], other * count[1]], axis=1) / self.n
+        shares = self.share[2:].reshape(-1, 2)
+        shares = shares / np.maximum(shares.sum(axis=0), 1e-300) * count / self.n
         return self.u[2:], self.y[2:], shares.ravel()
 
     def flip(self, u: FloatArray, y: FloatArray, share: FloatArray) -> None:
@@ -314,9 +313,9 @@ class System:
         self.variance = np.append(variance, self.variance)
         self.sides = np.vstack([self.u, self.y * np.any(self.sides[1])])
         self.width = np.append(np.full(len(u), _ROUNDED), self.width)
-        right = np.arange(len(self.u)) >= len(u) + 2
-        wrong = np.arange(len(self.u)) < len(u)
-        self.bulk = [part & (self.y == label) for part in (right, wrong) for label in (1, -1)]
+        index = np.arange(len(self.u)) - self.planted
+        parts = index >= 2, index < 0
+        self.bulk = [part & (self.y == label) for part in parts for label in (1, -1)]
 
     def ends(self, _: float, state: FloatArray) -> float:
         """Zero where margins spread so far that support vectors are separated across w_true."""
