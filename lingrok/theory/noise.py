@@ -95,7 +95,7 @@ def noise_law(
 
     Notes
     -----
-    Some 10 ms for 16 draws. Wrong points' projections are stratified over them.
+    Some 30 ms for 16 draws. Wrong points' projections are stratified over them.
     """
     sizes = class_sizes(n_pos, n_neg)
     planted = (
