@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from try_changes import CHANGES, changed
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -61,6 +62,26 @@ def test_the_book_lists_every_chapter():
         if entry["file"].startswith("chapters/")
     ]
     assert listed == [f"chapters/{path.stem}" for path in CHAPTERS]
+
+
+def test_labels_of_figures_tables_and_places_are_unique():
+    found = []
+    for path in CHAPTERS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            found += re.findall(r"^\(([\w-]+)\)=|^:(?:name|label): *(\S+)", cell.source, re.M)
+            shown = [cell.metadata.get("mystnb", {}).get("figure", {})]
+            shown.append(cell.metadata.get("lingrok", {}).get("tables", {}))
+            found += [("", one["name"]) for one in shown if "name" in one]
+    labels = ["".join(one) for one in found]
+    assert len(labels) > 40
+    assert not {one for one in labels if labels.count(one) > 1}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_readers_change_finds_its_line(name):
+    for old, new in CHANGES[name]:
+        assert new not in str(changed(name, "\n", "\n"))
+        assert new in str(changed(name, old, new))
 
 
 @chapters

@@ -68,7 +68,7 @@ CHANGES = {
     ],
     "11-optimisers": [
         ("gamma, seeds = 1e-3, range(6)", "gamma, seeds = 1e-3, range(1, 3)"),
-        ("rules.HeavyBall(1e-2, beta))", "rules.HeavyBall(2e-2, beta))"),
+        ("rules.HeavyBall(1e-2, beta), rtol", "rules.HeavyBall(2e-2, beta), rtol"),
         ("fast_forward(train, 1e12, rule", "fast_forward(train, 1e13, rule"),
     ],
     "12-noise-and-real-data": [

@@ -74,5 +74,5 @@ def splits(panels: Mapping[str, tuple[FloatArray, Mapping[str, FloatArray]]]) ->
             axis.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.25, lw=0)
         axis.set(xscale="log", xlabel="step", title=title)
     axes[0, 0].set_ylabel("accuracy")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
