@@ -378,8 +378,9 @@ def cluster():
     pytest.importorskip("dask.distributed", reason="the extra lingrok[dask] is not installed")
     from dask.distributed import Client, LocalCluster  # noqa: PLC0415 - optional
 
+    # Any free port: another process of the tests may have a cluster as well
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as workers,
         Client(workers) as client,
     ):
         yield client

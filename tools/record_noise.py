@@ -77,7 +77,7 @@ def critical(setting: dict[str, Any]) -> int:
 
 
 def wide(count: int = 40) -> list[dict[str, Any]]:
-    """Spread settings evenly, and numbers of wrong labels around the critical one."""
+    """Spread settings evenly over what the paper's data may be."""
     result = []
     for i, point in enumerate(qmc.Halton(4, rng=np.random.default_rng(12)).random(count)):
         n, ratio = round(2000 * 10 ** point[0]), 1.2 * 2.5 ** point[1]
@@ -85,10 +85,28 @@ def wide(count: int = 40) -> list[dict[str, Any]]:
         many = round(planted * ratio / (1 + ratio))
         gamma, d = float(f"{10 ** (-3 + 1.3 * point[3]):.2g}"), (2, 2, 4, 8, 16)[i // 5 % 5]
         setting = {"n": n, "d": d, "gamma": gamma, "sv_pos": many, "sv_neg": planted - many}
-        around = critical(setting) * 2.0 ** np.arange(-2, 2.5)
-        counts = np.unique(np.clip(around, 1, n // 4).astype(int)).tolist()
-        result += [setting | {"flips": k} for k in counts]
+        result += around(setting)
     return result
+
+
+def large() -> list[dict[str, Any]]:
+    """Ten times as many points as the largest of them."""
+    planted = {"sv_pos": 35_000, "sv_neg": 25_000}
+    chosen = [
+        {"n": 200_000, "d": d, "gamma": gamma} | some
+        for d, gamma, some in (
+            (2, 1e-3, planted), (2, 3e-3, planted), (4, 3e-3, planted), (8, 1e-2, planted),
+            (16, 1e-2, planted), (2, 1e-3, {"sv_pos": 0, "sv_neg": 0}),
+        )
+    ]  # fmt: skip
+    return [one for setting in chosen for one in around(setting)]
+
+
+def around(setting: dict[str, Any]) -> list[dict[str, Any]]:
+    """Settings with numbers of wrong labels around the critical one."""
+    counts = critical(setting) * 2.0 ** np.arange(-2, 2.5)
+    counts = np.unique(np.clip(counts, 1, setting["n"] // 4).astype(int))
+    return [setting | {"flips": k} for k in counts.tolist()]
 
 
 def parted(share: float, d: int, seed: int) -> dict[str, float]:
@@ -159,7 +177,7 @@ def main(jobs: str = "2", only: str = "") -> None:
     if only in {"", "noise"}:
         make(
             "noise", "Minima with wrong labels, a row a seed",
-            [(minimum, one, range(1000)), (minimum, wide(), range(32))], int(jobs),
+            [(minimum, one, range(1000)), (minimum, wide() + large(), range(32))], int(jobs),
         )  # fmt: skip
     if only in {"", "separable"}:
         make(

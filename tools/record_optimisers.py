@@ -1,4 +1,4 @@
-"""Make data/optimisers.csv, or go on with it after a stop: an hour on two cores.
+"""Make data/optimisers.csv, or go on with it after a stop: about an hour on two cores.
 
     python tools/record_optimisers.py [JOBS]
 
@@ -45,7 +45,7 @@ SHORT = ("Nesterov", "RMSprop", "Adam", "Adam, rate 0.003", "Adam, rate 0.03")
 PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
 DEEP = {"n_pos": 1500, "n_neg": 1500, "sv_pos": 200, "sv_neg": 500, "d": 16, "gamma": 1e-2}
 DEEPER = {"n_pos": 2000, "n_neg": 2000, "sv_pos": 400, "sv_neg": 900, "d": 64, "gamma": 1e-2}
-CHECKPOINTS = np.unique(np.round(np.geomspace(1, 1e5, 26)).astype(np.int64))
+CHECKPOINTS = np.unique(np.round(np.geomspace(1, 1e7, 36)).astype(np.int64))
 
 
 def sets(seed: int, orientation: str, **setting: Any) -> tuple[Dataset, Dataset]:
@@ -73,7 +73,7 @@ def run(rule: str, orientation: str, steps: int, seed: int, **setting: Any) -> d
     """Walk, and measure on the concentrated test, to digits that are there on any machine."""
     train, test = sets(seed, orientation, **setting)
     fine = np.unique(np.round(np.geomspace(1, steps, 200)).astype(np.int64))
-    at = np.union1d(fine, CHECKPOINTS)
+    at = np.union1d(fine, CHECKPOINTS[steps >= CHECKPOINTS])
     walk = gradient_descent(train, steps, rule=RULES[rule], checkpoints=at)
     right = accuracy(walk, test)
     found = {
@@ -82,12 +82,15 @@ def run(rule: str, orientation: str, steps: int, seed: int, **setting: Any) -> d
         "accuracy 0.01": crossing_time(walk.steps, 1 - right, 0.01),
         "norm": walk.norm[-1], "b": walk.b[-1], "end": right[-1],
     }  # fmt: skip
-    found |= {f"at {t}": right[walk.steps == t][0] for t in CHECKPOINTS}
+    found |= {f"at {t}": right[walk.steps == t][0] if t <= steps else np.nan for t in CHECKPOINTS}
     return {name: float(f"{value:.6g}") for name, value in found.items()}
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
-    """All rules in the plane, decay on one orientation; those with a clock in 16, 64 dimensions."""
+    """All rules in the plane, decay on one orientation; those with a clock in 16, 64 dimensions.
+
+    Last, a few to ten million steps.
+    """
     plane = [
         {"rule": rule, "orientation": orientation, "steps": steps} | PLANE
         for rule in RULES
@@ -104,7 +107,12 @@ def settings() -> list[tuple[list[dict[str, Any]], range]]:
         ]
         for cube in (DEEP, DEEPER)
     )
-    return [(plane, range(6)), (deep, range(3)), (deeper, range(2))]
+    far = [
+        {"rule": rule, "orientation": orientation, "steps": 10_000_000} | PLANE
+        for rule in ("normalised", "sign", "RMSprop", "Adam")
+        for orientation in ("diagonal", "turned", "tilted")
+    ]
+    return [(plane, range(24)), (deep, range(6)), (deeper, range(6)), (far, range(1))]
 
 
 def column(name: str) -> Column:
