@@ -12,6 +12,8 @@ from lingrok import (
     sample_concentrated,
     sample_standard,
 )
+from lingrok.nets import Net
+from lingrok.nets import train as training
 from lingrok.theory.clocks import clock
 
 STEPS = np.unique(np.round(np.geomspace(1, 1e9, 200)).astype(np.int64))
@@ -88,3 +90,19 @@ def test_refuses_what_has_no_clock(train, path):
             clock(path, rule, data=train)
     with pytest.raises(ValueError, match="data must be given"):
         clock(path, rules.Adam(1e-2))
+    with pytest.raises(ValueError, match="rule must be plain descent or HeavyBall with depth > 1"):
+        clock(path, rules.Nesterov(1e-2), depth=2)
+    with pytest.raises(ValueError, match="depth must be"):
+        clock(path, rules.GradientDescent(1e-2), depth=0)
+
+
+@pytest.mark.parametrize("biases", ["last", "all"])
+@pytest.mark.parametrize(("depth", "lr"), [(2, 2e-2), (3, 1e-2)])
+def test_a_clock_knows_depth(train, path, depth, lr, biases):
+    net = Net(2, (2,) * (depth - 1), "linear", biases)
+    run = training(train, net, 30_000, start=net.start(seed=0, balanced=0.1), lr=lr).trajectory()
+    measured = crossed(run.steps, run.distance)
+    assert 1000 < measured < 30_000
+    told = clock(path, rules.GradientDescent(lr), depth=depth)
+    keep = np.flatnonzero(np.diff(told, prepend=0.0) > 0)
+    assert crossed(told[keep], path.distance[keep]) == pytest.approx(measured, rel=0.05)

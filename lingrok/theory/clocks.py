@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
 from ..data import Dataset
@@ -22,7 +23,7 @@ from ..rules import Adam, GradientDescent, HeavyBall, Nesterov, NormalisedGradie
 @traced
 def clock(
     run: Trajectory, rule: Rule, *, lr: float = 1e-2, data: Dataset | None = None,
-    loss: Loss = LOGISTIC,
+    loss: Loss = LOGISTIC, depth: int = 1, start: float = 0.1,
 ) -> FloatArray:  # fmt: skip
     """Predict the step at which `rule` is where plain descent is at its checkpoints.
 
@@ -38,6 +39,12 @@ def clock(
     data, loss
         What was trained on, for the rules that live at the edge of stability: their clock has the
         curvature along the path in it.
+    depth : int
+        Layers of a deep linear net with balanced layers, which takes the rule's steps in place of
+        the hyperplane; plain descent and momentum only.
+    start : float
+        Length of the product of such a net's layers before the first step; the way up to it takes
+        no time.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def clock(
     Raises
     ------
     ValueError
-        For a rule that has no clock, and for no data where they are needed.
+        For a rule that has no clock, or none with depth, and for no data where they are needed.
 
     Notes
     -----
@@ -60,8 +67,22 @@ def clock(
     and `Adam` with 2 (1 + beta) / (1 - beta) for 2; none of them goes farther than its rate in a
     step, in length or in each weight. Squares remember the start for a while, which adds to the
     time of `Adam`.
+
+    In a deep linear net with balanced layers the length a of their product grows by
+    L a^(2 - 2/L) F(a), F being the plain force (Saxe et al., 2014; Arora et al., 2018). The stiff
+    directions are a^(2 - 2/L) times stiffer; where that takes the rate beyond stability, the net
+    does not keep to this clock.
     """
     tau = np.asarray(lr * run.steps, dtype=np.float64)
+    depth, start = _checks.count("depth", depth, 1), _checks.positive("start", start)
+    if depth > 1:
+        if not isinstance(rule, GradientDescent | HeavyBall):
+            raise ValueError(f"rule must be plain descent or HeavyBall with depth > 1, got {rule}")
+        before = np.append(0.0, run.norm[:-1])
+        way = (run.norm - start) / np.maximum(run.norm - before, 1e-300)
+        middle = np.sqrt(np.maximum(run.norm, start) * np.maximum(before, start))
+        force = depth * middle ** (2 - 2 / depth)
+        tau = np.cumsum(np.diff(tau, prepend=0.0) * np.clip(way, 0, 1) / force)
     if isinstance(rule, GradientDescent | HeavyBall):
         return _summed(rule, tau, int(run.steps[-1]))
     if isinstance(rule, Nesterov) and rule.momentum is None and not callable(rule.lr):

@@ -1,0 +1,302 @@
+"""Nets trained by full-batch descent: deep linear ones, and ReLU nets with explicit biases.
+
+A net is a value: its widths, its activation, and which of its layers have biases. Its parameters
+are one vector theta, the weights of all layers first and then the biases, so that the update rules
+and the walk are those of the hyperplane, and decay leaves biases alone.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _checks
+from ._checks import FloatArray
+from ._origin import traced
+from .data import Dataset
+from .descent import Trajectory, plan, rule_of, walk
+from .losses import LOGISTIC, Loss
+from .problem import Problem, one_blas_thread
+from .rules import Rule
+
+_BIASES = ("none", "first", "last", "all")
+
+
+@dataclass(frozen=True)
+class Net:
+    """Layers from d inputs to one score.
+
+    Parameters
+    ----------
+    d : int
+        Inputs.
+    widths : tuple of int
+        Of the hidden layers; () is the hyperplane. There are L = len(widths) + 1 layers.
+    activation : {"relu", "linear"}
+        Of the hidden layers.
+    biases : {"none", "first", "last", "all"}
+        Layers that have them.
+
+    Raises
+    ------
+    ValueError
+        For widths that are not whole or below 1, and an activation or biases that are none.
+    """
+
+    d: int
+    widths: tuple[int, ...] = (64,)
+    activation: str = "relu"
+    biases: str = "all"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "d", _checks.count("d", self.d, 1))
+        if not isinstance(self.widths, tuple | list):
+            raise ValueError(f"widths must be a tuple of whole numbers, got {self.widths!r}")
+        widths = tuple(_checks.count("widths", one, 1) for one in self.widths)
+        object.__setattr__(self, "widths", widths)
+        _checks.one_of("activation", self.activation, ("relu", "linear"))
+        _checks.one_of("biases", self.biases, _BIASES)
+
+    @property
+    def depth(self) -> int:
+        """Number of layers L."""
+        return len(self.widths) + 1
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Shape of each layer's weights, (outputs, inputs)."""
+        return [(out, into) for into, out in pairwise((self.d, *self.widths, 1))]
+
+    @property
+    def weights(self) -> int:
+        """Number of weights, biases not counted."""
+        return sum(out * into for out, into in self.shapes)
+
+    def has_bias(self, layer: int) -> bool:
+        """Whether a layer has biases, the first being 0."""
+        if self.biases == "first":
+            return layer == 0
+        return self.biases == "all" or (self.biases == "last" and layer == self.depth - 1)
+
+    @property
+    def size(self) -> int:
+        """Length of theta."""
+        biased = [out for k, (out, _) in enumerate(self.shapes) if self.has_bias(k)]
+        return self.weights + sum(biased)
+
+    def layers(self, theta: FloatArray) -> tuple[list[FloatArray], list[FloatArray | float]]:
+        """View each layer's weights and biases in `theta`; 0.0 where it has none."""
+        weights, biases, at, bias_at = [], [], 0, self.weights
+        for k, (out, into) in enumerate(self.shapes):
+            weights.append(theta[at : at + out * into].reshape(out, into))
+            at += out * into
+            biases.append(theta[bias_at : bias_at + out] if self.has_bias(k) else 0.0)
+            bias_at += out * self.has_bias(k)
+        return weights, biases
+
+    def start(self, *, seed: int, scale: float = 1.0, balanced: float | None = None) -> FloatArray:
+        """Draw parameters to start from; biases are 0.
+
+        Parameters
+        ----------
+        seed : int
+        scale : float
+            Times the standard deviations of He et al. (2015), the root of 2 / inputs.
+        balanced : float, optional
+            Start a deep linear net from rank one instead: all layers of the same norm, aligned,
+            with a product w of this length.
+
+        Returns
+        -------
+        (size,) array
+        """
+        rng, theta = np.random.default_rng(_checks.count("seed", seed)), np.zeros(self.size)
+        weights, _ = self.layers(theta)
+        if balanced is None:
+            scale = _checks.positive("scale", scale)
+            for one in weights:
+                one[:] = rng.normal(0, scale * (2 / one.shape[1]) ** 0.5, one.shape)
+            return theta
+        size = _checks.positive("balanced", balanced) ** (1 / self.depth)
+        into = rng.standard_normal(self.d)
+        for one in weights:
+            out = rng.standard_normal(len(one)) if one is not weights[-1] else np.ones(1)
+            out, into = out / np.linalg.norm(out), into / np.linalg.norm(into)
+            one[:] = size * np.outer(out, into)
+            into = out
+        return theta
+
+    def scores(self, theta: FloatArray, X: FloatArray) -> FloatArray:
+        """Score of each row of X, shape (n,); above 0 is class +1."""
+        weights, biases = self.layers(theta)
+        hidden = X.T
+        for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
+            hidden = one @ hidden + np.reshape(bias, (-1, 1))
+            if k < self.depth - 1 and self.activation == "relu":
+                np.maximum(hidden, 0, out=hidden)
+        return np.asarray(hidden[0])
+
+    def hyperplane(self, theta: FloatArray) -> tuple[FloatArray, float]:
+        """Weights w, shape (d,), and bias b that a deep linear net amounts to."""
+        if self.activation != "linear":
+            raise ValueError(f"activation must be 'linear' for one hyperplane, got {self}")
+        weights, biases = self.layers(theta)
+        w, b = np.eye(self.d), np.zeros(self.d)
+        for one, bias in zip(weights, biases, strict=True):
+            w, b = one @ w, one @ b + bias
+        return w[0], float(b[0])
+
+
+class NetProblem:
+    """Mean loss of a net on data, and a penalty on its weights, as a function of theta.
+
+    It is used as a `Problem` is. A deep linear net's gradient is the hyperplane's, taken through
+    the layers; with ReLU it is the textbook's backward pass.
+    """
+
+    def __init__(
+        self, data: Dataset, net: Net, *, loss: Loss = LOGISTIC, l2: float = 0.0,
+    ) -> None:  # fmt: skip
+        if net.d != data.d:
+            raise ValueError(f"net must have d = {data.d} inputs as the data, got {net}")
+        self.data, self.net, self.loss = data, net, loss
+        self.l2 = _checks.at_least_zero("l2", l2)
+        self.gradients = 0
+        self._plane = Problem(data, loss=loss)
+        self._columns, self._y = np.ascontiguousarray(data.X.T), data.y.astype(np.float64)
+
+    def value(self, theta: FloatArray) -> float:
+        """Loss and penalty at `theta`."""
+        margins = self._y * self.net.scores(theta, self.data.X)
+        squares = float(theta[: self.net.weights] @ theta[: self.net.weights])
+        return float(np.mean(self.loss.value(margins))) + self.l2 / 2 * squares
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Gradient at `theta`, shape (size,)."""
+        self.gradients += 1
+        result = np.zeros(self.net.size)
+        (self._linear if self.net.activation == "linear" else self._relu)(theta, result)
+        if self.l2:
+            result[: self.net.weights] += self.l2 * theta[: self.net.weights]
+        return result
+
+    def _linear(self, theta: FloatArray, result: FloatArray) -> None:
+        weights, biases = self.net.layers(theta)
+        steps, shifts = self.net.layers(result)
+        # What comes into each layer, per input and from the biases before it
+        into, moved = [np.eye(self.data.d)], [np.zeros(self.data.d)]
+        for one, bias in zip(weights, biases, strict=True):
+            into.append(one @ into[-1])
+            moved.append(one @ moved[-1] + bias)
+        pull = self._plane.gradient(np.append(into[-1][0], moved[-1]))
+        out = np.ones(1)
+        for k in range(self.net.depth - 1, -1, -1):
+            steps[k][:] = np.outer(out, into[k] @ pull[:-1] + moved[k] * pull[-1])
+            if self.net.has_bias(k):
+                shifts[k][:] = out * pull[-1]  # type: ignore[index]
+            out = out @ weights[k]
+
+    def _relu(self, theta: FloatArray, result: FloatArray) -> None:
+        weights, biases = self.net.layers(theta)
+        steps, shifts = self.net.layers(result)
+        hidden = [self._columns]
+        for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
+            hidden.append(one @ hidden[-1])
+            if self.net.has_bias(k):
+                hidden[-1] += np.reshape(bias, (-1, 1))
+            if k < self.net.depth - 1:
+                np.maximum(hidden[-1], 0, out=hidden[-1])
+        margins = self._y * hidden[-1]
+        back = self.loss.slope(margins) * self._y
+        back *= -1 / self.data.n
+        for k in range(self.net.depth - 1, -1, -1):
+            steps[k][:] = back @ hidden[k].T
+            if self.net.has_bias(k):
+                shifts[k][:] = back.sum(axis=1)  # type: ignore[index]
+            if k:
+                back = weights[k].T @ back
+                back *= hidden[k] > 0
+
+
+@dataclass(frozen=True, eq=False)
+class NetRun:
+    """Parameters of a net at the checkpoints of a run.
+
+    Attributes
+    ----------
+    net : Net
+    steps : (k,) int64 array
+        Checkpoints, in steps.
+    thetas : (k, size) array
+    data : Dataset
+        What was trained on.
+    gradient_evaluations : int
+    """
+
+    net: Net
+    steps: npt.NDArray[np.int64]
+    thetas: FloatArray
+    data: Dataset
+    gradient_evaluations: int
+
+    def accuracy(self, data: Dataset) -> FloatArray:
+        """Share of points whose score has their label's sign, shape (k,); a score of 0 has none."""
+        right = [np.mean(data.y * self.net.scores(one, data.X) > 0) for one in self.thetas]
+        return np.array(right)
+
+    def trajectory(self) -> Trajectory:
+        """Hyperplanes that a deep linear net amounts to."""
+        planes = [self.net.hyperplane(theta) for theta in self.thetas]
+        return Trajectory(
+            steps=self.steps,
+            w=np.array([w for w, _ in planes]),
+            b=np.array([b for _, b in planes]),
+            w_true=self.data.w_true,
+            error_estimate=np.zeros(len(self.steps)),
+            gradient_evaluations=self.gradient_evaluations,
+        )
+
+
+@traced
+def train(
+    data: Dataset, net: Net, steps: int, *, start: FloatArray, lr: float = 1e-2,
+    rule: Rule | None = None, loss: Loss = LOGISTIC, l2: float = 0.0,
+    checkpoints: npt.ArrayLike | None = None,
+) -> NetRun:  # fmt: skip
+    """Train a net by full-batch descent on the mean loss, step by step.
+
+    Parameters
+    ----------
+    data : Dataset
+    net : Net
+    steps : int
+        Length of the run, at least 1.
+    start : (size,) array
+        Parameters to start from, as from `net.start`.
+    lr, rule, loss, checkpoints
+        As in `gradient_descent`.
+    l2 : float
+        lambda of the added (lambda / 2) times the squares of all weights; biases are free.
+
+    Raises
+    ------
+    ValueError
+        As `gradient_descent`, and for a net or a start that does not fit the data.
+    DivergenceError
+        Where parameters overflow. It names the step and the remedy.
+    """
+    problem: Any = NetProblem(data, net, loss=loss, l2=l2)
+    rule = rule_of(rule, lr)
+    steps, recorded = plan(steps, checkpoints)
+    start = _checks.finite("start", start, 1)
+    if start.shape != (net.size,):
+        raise ValueError(f"start must have the shape ({net.size},) for {net}, got {start.shape}")
+    thetas, at = np.empty((len(recorded), net.size)), 0
+    now = rule.start(start.copy(), net.weights)
+    with one_blas_thread():
+        for i, checkpoint in enumerate(recorded.tolist()):
+            now = walk(problem, rule, now, at, checkpoint)
+            at, thetas[i] = checkpoint, now[0]
+    return NetRun(net, recorded, thetas, data, problem.gradients)

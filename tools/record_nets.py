@@ -1,0 +1,153 @@
+"""Make data/nets.csv, or go on with it after a stop: twenty minutes on two cores.
+
+    python tools/record_nets.py [JOBS]
+
+Nets trained by full-batch descent on the paper's data: ReLU nets with biases in no, the first, the
+last or all layers, then one change at a time; deep linear nets at the paper's margin. Chapter 13
+makes some of it again and compares.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from record_grokking_times import described, written
+
+from lingrok import Dataset, crossing_time, records, sample_concentrated, sample_standard
+from lingrok.nets import Net, train
+from lingrok.runs.recipes import Column
+from lingrok.runs.sweep import sweep
+
+RECORD = records.DATA / "nets.csv"
+PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
+CHECKPOINTS = np.unique(np.round(np.geomspace(1, 1e5, 26)).astype(np.int64))
+RELU = {
+    "widths": "64", "activation": "relu", "biases": "all", "start": 1.0, "l2": 0.0, "lr": 0.1,
+    "steps": 100_000,
+}  # fmt: skip
+
+
+def sets(seed: int, **setting: Any) -> tuple[Dataset, Dataset, Dataset]:
+    """Draw the training set, a standard and a concentrated test, as `ensemble` does."""
+    train_seed, standard, test = np.random.default_rng(seed).spawn(3)
+    cube: dict[str, Any] = {"d": setting["d"], "gamma": setting["gamma"]}
+    planted = {name: setting[name] for name in ("n_pos", "n_neg", "sv_pos", "sv_neg")}
+    return (
+        sample_standard(**planted, **cube, seed=train_seed),
+        sample_standard(1000, 1000, **cube, seed=standard),
+        sample_concentrated(1000, 1000, **cube, seed=test),
+    )
+
+
+def zero_set(net: Net, theta: np.ndarray, gamma: float) -> float:
+    """Root mean square of the zero set's distance from the true separator, in half margins.
+
+    Along the inner eight tenths of the separator; a place without a zero within one unit of it
+    counts as one unit away.
+    """
+    along = np.linspace(-0.8, 0.8, 81) * 5 * 2**0.5
+    away = np.unique(np.r_[0.0, np.geomspace(gamma / 100, 1, 200)])
+    away = np.r_[-away[:0:-1], away]
+    normal, other = np.array([1.0, 1.0]) / 2**0.5, np.array([1.0, -1.0]) / 2**0.5
+    points = along[:, None, None] * other + away[None, :, None] * normal
+    signs = net.scores(theta, points.reshape(-1, 2)).reshape(len(along), -1) > 0
+    # The crossing that is nearest to the separator
+    crosses = signs[:, 1:] != signs[:, :-1]
+    middle = np.abs(away[1:] + away[:-1]) / 2
+    nearest = np.where(crosses, middle, 1.0).min(axis=1)
+    return float(np.sqrt(np.mean(nearest**2)) / (gamma / 2))
+
+
+def run(  # noqa: PLR0917
+    widths: str, activation: str, biases: str, start: float, l2: float, lr: float, steps: int,
+    seed: int, **setting: Any,
+) -> dict[str, float]:  # fmt: skip
+    """Train, and measure, to digits that are there on any machine."""
+    data, standard, shell = sets(seed, **setting)
+    net = Net(setting["d"], tuple(map(int, widths.split())), activation, biases)
+    sizes = {"balanced": start} if activation == "linear" else {"scale": start}
+    fine = np.unique(np.round(np.geomspace(1, steps, 120)).astype(np.int64))
+    at = np.union1d(fine, CHECKPOINTS)
+    ran = train(data, net, steps, start=net.start(seed=seed, **sizes), lr=lr, l2=l2, checkpoints=at)
+    right, free = ran.accuracy(shell), np.flatnonzero(~data.planted)
+    unplanted = ran.accuracy(Dataset(data.X[free], data.y[free]))
+    found = {
+        "accuracy 0.05": crossing_time(at, 1 - right, 0.05),
+        "accuracy 0.01": crossing_time(at, 1 - right, 0.01),
+        "training 0.01": crossing_time(at, 1 - unplanted, 0.01),
+        "end": right[-1], "standard": ran.accuracy(standard)[-1], "unplanted": unplanted[-1],
+        "zero set": zero_set(net, ran.thetas[-1], setting["gamma"]),
+    }  # fmt: skip
+    if activation == "linear":
+        plane = ran.trajectory()
+        found |= {
+            "distance 0": crossing_time(at, plane.distance, setting["gamma"] / 2),
+            "norm": plane.norm[-1], "b": plane.b[-1],
+        }  # fmt: skip
+    else:
+        found |= dict.fromkeys(("distance 0", "norm", "b"), np.nan)
+    found |= {f"at {t}": right[at == t][0] for t in CHECKPOINTS}
+    return {name: float(f"{value:.6g}") for name, value in found.items()}
+
+
+def settings() -> list[tuple[list[dict[str, Any]], range]]:
+    """The grid of biases; one change at a time; decay; deep linear nets at the paper's margin."""
+    grid = [RELU | {"biases": biases} | PLANE for biases in ("none", "first", "last", "all")]
+    changes = ({"widths": "16"}, {"widths": "256"}, {"widths": "32 32"}, {"start": 0.1})
+    changed = [RELU | change | PLANE for change in changes]
+    decayed = [RELU | {"l2": l2} | PLANE for l2 in (1e-5, 1e-4, 1e-3)]
+    linear = [
+        {"widths": widths, "activation": "linear", "biases": "last", "start": 0.1, "l2": 0.0,
+         "lr": lr, "steps": steps} | PLANE
+        for widths, lr, steps in (
+            ("1", 1e-2, 3_000_000), ("1", 5e-3, 4_500_000), ("1 1", 1e-2, 400_000),
+            ("1 1", 1e-3, 3_500_000),
+        )
+    ]  # fmt: skip
+    return [(grid, range(4)), (changed, range(2)), (decayed, range(3)), (linear, range(2))]
+
+
+def column(name: str) -> Column:
+    """Say what a column holds."""
+    own = {
+        "widths": Column("string", "of the hidden layers, from the first to the last"),
+        "activation": Column("string", "of the hidden layers: relu or linear"),
+        "biases": Column("string", "layers that have them: none, first, last or all"),
+        "start": Column("number", "times He's deviations; length of the product, linear"),
+        "l2": Column("number", "lambda of the penalty on all weights"),
+        "lr": Column("number", "learning rate"),
+        "training 0.01": Column("number", "step from which 0.99 of points not planted are right"),
+        "end": Column("number", "concentrated accuracy at the end"),
+        "standard": Column("number", "standard accuracy at the end"),
+        "unplanted": Column("number", "accuracy at the end on training points not planted"),
+        "zero set": Column("number", "its distance from the separator, in half margins, RMS"),
+        "norm": Column("number", "length of w at the end; NaN with ReLU"),
+        "b": Column("number", "bias at the end; NaN with ReLU"),
+    }
+    return own.get(name) or described(name)
+
+
+def main(jobs: int = 2, record: Path = RECORD) -> None:
+    store = record.parent / ".work" / record.stem / "runs.db"
+    store.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    parts = [
+        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in settings()
+    ]
+    columns = list(parts[0])
+    records.enter(
+        record, written(pd.concat(parts)), title="Nets on the paper's data, a row a run",
+        columns={name: column(name) for name in columns},
+        key=columns[: columns.index("seed") + 1],
+        recipe={
+            "command": "python tools/record_nets.py",
+            "seconds": round(time.perf_counter() - start, 1),
+        },
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
