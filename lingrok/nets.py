@@ -6,6 +6,7 @@ and the walk are those of the hyperplane, and decay leaves biases alone.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,8 @@ from .problem import Problem, one_blas_thread
 from .rules import Rule
 
 _BIASES = ("none", "first", "last", "all")
+_POINTS = 512  # taken through a net at once
+_NONE = np.zeros(1)  # stands for the biases of a layer that has none
 
 
 @dataclass(frozen=True)
@@ -64,39 +67,45 @@ class Net:
         """Number of layers L."""
         return len(self.widths) + 1
 
-    @property
+    @cached_property
     def shapes(self) -> list[tuple[int, int]]:
         """Shape of each layer's weights, (outputs, inputs)."""
         return [(out, into) for into, out in pairwise((self.d, *self.widths, 1))]
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Number of weights, biases not counted."""
         return sum(out * into for out, into in self.shapes)
 
-    def has_bias(self, layer: int) -> bool:
-        """Whether a layer has biases, the first being 0."""
-        if self.biases == "first":
-            return layer == 0
-        return self.biases == "all" or (self.biases == "last" and layer == self.depth - 1)
-
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of theta."""
-        biased = [out for k, (out, _) in enumerate(self.shapes) if self.has_bias(k)]
-        return self.weights + sum(biased)
+        return int(self._places[-1][1].stop)
 
-    def layers(self, theta: FloatArray) -> tuple[list[FloatArray], list[FloatArray | float]]:
-        """View each layer's weights and biases in `theta`; 0.0 where it has none."""
-        weights, biases, at, bias_at = [], [], 0, self.weights
+    @cached_property
+    def _places(self) -> list[tuple[slice, slice]]:
+        """Where in theta each layer's weights and biases are; an empty place for none."""
+        places, at, bias_at = [], 0, self.weights
         for k, (out, into) in enumerate(self.shapes):
-            weights.append(theta[at : at + out * into].reshape(out, into))
-            at += out * into
-            biases.append(theta[bias_at : bias_at + out] if self.has_bias(k) else 0.0)
-            bias_at += out * self.has_bias(k)
+            here = {"none": False, "first": not k, "last": k == self.depth - 1, "all": True}
+            biases = out * here[self.biases]
+            places.append((slice(at, at + out * into), slice(bias_at, bias_at + biases)))
+            at, bias_at = places[-1][0].stop, places[-1][1].stop
+        return places
+
+    def layers(self, theta: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
+        """View each layer's weights and biases in `theta`; `_NONE` if it has none."""
+        weights = [
+            theta[here].reshape(shape)
+            for (here, _), shape in zip(self._places, self.shapes, strict=True)
+        ]
+        biases = [theta[here] if here.stop > here.start else _NONE for _, here in self._places]
         return weights, biases
 
-    def start(self, *, seed: int, scale: float = 1.0, balanced: float | None = None) -> FloatArray:
+    def start(
+        self, *, seed: int, scale: float = 1.0, balanced: float | None = None,
+        along: npt.ArrayLike | None = None,
+    ) -> FloatArray:  # fmt: skip
         """Draw parameters to start from; biases are 0.
 
         Parameters
@@ -107,10 +116,17 @@ class Net:
         balanced : float, optional
             Start a deep linear net from rank one instead: all layers of the same norm, aligned,
             with a product w of this length.
+        along : (d,) array, optional
+            Direction of that w; by default it is drawn.
 
         Returns
         -------
         (size,) array
+
+        Raises
+        ------
+        ValueError
+            For a scale or length that is not above 0, and a direction that is none.
         """
         rng, theta = np.random.default_rng(_checks.count("seed", seed)), np.zeros(self.size)
         weights, _ = self.layers(theta)
@@ -121,6 +137,10 @@ class Net:
             return theta
         size = _checks.positive("balanced", balanced) ** (1 / self.depth)
         into = rng.standard_normal(self.d)
+        if along is not None:
+            into = _checks.finite("along", along, 1)
+            if into.shape != (self.d,) or not into.any():
+                raise ValueError(f"along must be a direction of {self.d} numbers, got {along!r}")
         for one in weights:
             out = rng.standard_normal(len(one)) if one is not weights[-1] else np.ones(1)
             out, into = out / np.linalg.norm(out), into / np.linalg.norm(into)
@@ -133,7 +153,7 @@ class Net:
         weights, biases = self.layers(theta)
         hidden = X.T
         for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
-            hidden = one @ hidden + np.reshape(bias, (-1, 1))
+            hidden = one @ hidden + bias[:, None]
             if k < self.depth - 1 and self.activation == "relu":
                 np.maximum(hidden, 0, out=hidden)
         return np.asarray(hidden[0])
@@ -185,39 +205,50 @@ class NetProblem:
     def _linear(self, theta: FloatArray, result: FloatArray) -> None:
         weights, biases = self.net.layers(theta)
         steps, shifts = self.net.layers(result)
-        # What comes into each layer, per input and from the biases before it
-        into, moved = [np.eye(self.data.d)], [np.zeros(self.data.d)]
-        for one, bias in zip(weights, biases, strict=True):
-            into.append(one @ into[-1])
-            moved.append(one @ moved[-1] + bias)
-        pull = self._plane.gradient(np.append(into[-1][0], moved[-1]))
-        out = np.ones(1)
+        # What comes out of each layer: of the inputs, and of the biases up to there
+        into, moved = [weights[0]], [biases[0]]
+        for one, bias in zip(weights[1:], biases[1:], strict=True):
+            into.append(one.dot(into[-1]))
+            moved.append(bias if moved[-1] is _NONE else one.dot(moved[-1]) + bias)
+        plane = np.empty(self.data.d + 1)
+        plane[:-1], plane[-1] = into[-1][0], moved[-1][0]
+        pull = self._plane.gradient(plane)
+        force, push, out = pull[:-1], pull[-1], np.ones(1)
         for k in range(self.net.depth - 1, -1, -1):
-            steps[k][:] = np.outer(out, into[k] @ pull[:-1] + moved[k] * pull[-1])
-            if self.net.has_bias(k):
-                shifts[k][:] = out * pull[-1]  # type: ignore[index]
-            out = out @ weights[k]
+            if k:
+                reached = into[k - 1].dot(force)
+                if moved[k - 1] is not _NONE:
+                    reached += moved[k - 1] * push
+            else:
+                reached = force
+            steps[k][:] = out[:, None] * reached
+            if biases[k] is not _NONE:
+                shifts[k][:] = out * push
+            out = out.dot(weights[k])
 
     def _relu(self, theta: FloatArray, result: FloatArray) -> None:
         weights, biases = self.net.layers(theta)
         steps, shifts = self.net.layers(result)
-        hidden = [self._columns]
-        for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
-            hidden.append(one @ hidden[-1])
-            if self.net.has_bias(k):
-                hidden[-1] += np.reshape(bias, (-1, 1))
-            if k < self.net.depth - 1:
-                np.maximum(hidden[-1], 0, out=hidden[-1])
-        margins = self._y * hidden[-1]
-        back = self.loss.slope(margins) * self._y
-        back *= -1 / self.data.n
-        for k in range(self.net.depth - 1, -1, -1):
-            steps[k][:] = back @ hidden[k].T
-            if self.net.has_bias(k):
-                shifts[k][:] = back.sum(axis=1)  # type: ignore[index]
-            if k:
-                back = weights[k].T @ back
-                back *= hidden[k] > 0
+        # Some points at a time: what their layers need stays in the processor's cache
+        for start in range(0, self.data.n, _POINTS):
+            part = slice(start, start + _POINTS)
+            hidden = [self._columns[:, part]]
+            for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
+                hidden.append(one.dot(hidden[-1]))
+                if bias is not _NONE:
+                    hidden[-1] += bias[:, None]
+                if k < self.net.depth - 1:
+                    np.maximum(hidden[-1], 0, out=hidden[-1])
+            y = self._y[part]
+            back = self.loss.slope(y * hidden[-1]) * y
+            back *= -1 / self.data.n
+            for k in range(self.net.depth - 1, -1, -1):
+                steps[k] += back.dot(hidden[k].T)
+                if biases[k] is not _NONE:
+                    shifts[k] += back.sum(axis=1)
+                if k:
+                    back = weights[k].T.dot(back)
+                    back *= hidden[k] > 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from lingrok import DivergenceError, gradient_descent, rules, sample_standard
+from lingrok import DivergenceError, gradient_descent, nets, rules, sample_standard
 from lingrok.nets import Net, NetProblem, train
 
 BIASES = ("none", "first", "last", "all")
@@ -19,7 +19,8 @@ def data():
 @pytest.mark.parametrize("biases", BIASES)
 @pytest.mark.parametrize("widths", [(), (1,), (4, 3), (2, 3, 2)], ids=str)
 @pytest.mark.parametrize("activation", ["linear", "relu"])
-def test_the_gradient_is_that_of_the_value(data, activation, widths, biases):
+def test_the_gradient_is_that_of_the_value(data, activation, widths, biases, monkeypatch):
+    monkeypatch.setattr(nets, "_POINTS", 32)  # in three parts
     net = Net(3, widths, activation, biases)
     problem = NetProblem(data, net, l2=0.1)
     theta = np.random.default_rng(0).standard_normal(net.size)
@@ -66,6 +67,8 @@ def test_layers_stay_balanced(data):
     run = train(data, net, 2000, start=start, lr=1e-2)
     assert np.linalg.norm(run.trajectory().w[-1]) > 1
     weights, _ = net.layers(run.thetas[-1])
+    given = net.hyperplane(net.start(seed=0, balanced=0.5, along=[0, 3, 4]))[0]
+    np.testing.assert_allclose(given, [0, 0.3, 0.4], atol=1e-12)
     sizes = [np.linalg.norm(one) for one in weights]
     assert max(sizes) / min(sizes) == pytest.approx(1, abs=2e-3)
 
@@ -130,6 +133,9 @@ def test_refuses_what_does_not_fit(data):
         train(data, net, 10, start=net.start(seed=0), l2=-1.0)
     with pytest.raises(ValueError, match="activation must be 'linear'"):
         net.hyperplane(net.start(seed=0))
+    for along in ([1.0, 2.0], [0.0, 0.0, 0.0]):
+        with pytest.raises(ValueError, match="along must be a direction of 3 numbers"):
+            net.start(seed=0, balanced=0.1, along=along)
     for name, value in product(("scale", "balanced"), (0.0, -1.0)):
         with pytest.raises(ValueError, match=f"{name} must be"):
             net.start(seed=0, **{name: value})

@@ -67,7 +67,7 @@ CHANGES = {
         ("ensemble(range(8), 10**12, l2=m * law", "ensemble(range(4), 10**11, l2=m * law"),
     ],
     "11-optimisers": [
-        ("gamma, seeds = 1e-3, range(6)", "gamma, seeds = 1e-3, range(1, 3)"),
+        ("gamma, seeds = 1e-3, range(24)", "gamma, seeds = 1e-3, range(1, 3)"),
         ("rules.HeavyBall(1e-2, beta), rtol", "rules.HeavyBall(2e-2, beta), rtol"),
         ("fast_forward(train, 1e12, rule", "fast_forward(train, 1e13, rule"),
     ],
@@ -75,6 +75,11 @@ CHANGES = {
         ("gamma, seeds = 1e-3, range(12)", "gamma, seeds = 1e-3, range(20, 26)"),
         ('"sv_pos": 3500, "sv_neg": 2500', '"sv_pos": 2000, "sv_neg": 3000'),
         ("flips, n, starts = 5, 20_000, range(24)", "flips, n, starts = 20, 20_000, range(5)"),
+    ],
+    "13-kernels-and-depth": [
+        ("seeds = range(6)", "seeds = range(10, 16)"),
+        ("rates = {2: 2e-2, 3: 6e-3, 4: 3e-3}", "rates = {2: 1e-2, 3: 5e-3, 4: 2e-3}"),
+        ("KernelPCA(\n            20,", "KernelPCA(\n            30,"),
     ],
 }
 
