@@ -18,6 +18,7 @@ from record_grokking_times import described, written
 from scipy.stats import qmc
 
 from lingrok import (
+    Dataset,
     flip_labels,
     max_margin,
     minimiser,
@@ -38,17 +39,20 @@ LEVEL = 0.75  # accuracy at which the number of wrong labels counts as critical
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of labels that are wrong, to be separated
 
 
-def minimum(flips: int, seed: int, n: int, **setting: Any) -> dict[str, float]:
-    """Measure the minimum, to digits that are there on any machine."""
+def draw(flips: int, seed: int, n: int, **setting: Any) -> tuple[Dataset, Dataset]:
+    """Draw a training set with wrong labels, and a concentrated test."""
     train, wrong, test = np.random.default_rng(seed).spawn(3)
+    clean = sample_standard(n // 2, n - n // 2, **setting, seed=train)
     cube = {"d": setting["d"], "gamma": setting["gamma"]}
-    data = flip_labels(
-        sample_standard(n // 2, n - n // 2, **setting, seed=train), flips, seed=wrong
-    )
+    return flip_labels(clean, flips, seed=wrong), sample_concentrated(1000, 1000, **cube, seed=test)
+
+
+def minimum(flips: int, seed: int, **setting: Any) -> dict[str, float]:
+    """Measure the minimum, to digits that are there on any machine."""
+    data, shell = draw(flips, seed, **setting)
     # A wrong point at the margin may leave the classes separable: then w has no end
     apart = separation(data).separable
     one = max_margin(data, augmented=True) if apart else minimiser(data)
-    shell = sample_concentrated(1000, 1000, **cube, seed=test)
     right = shell.y * (shell.X @ one.w + one.b) > 0
     norm = np.inf if apart else np.linalg.norm(one.w)
     found = {"norm": norm, "b": np.nan if apart else one.b, "accuracy": right.mean()}
