@@ -17,7 +17,7 @@ from nbclient.exceptions import CellExecutionError
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 TEMPLATE = Path(__file__).parent / "template.ipynb"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-PICTURE = ("fig-long", "grokking.png")  # the figure that the README shows
+PICTURES = {"fig-long": "grokking.png", "fig-kinds": "delays.png"}  # which the front page shows
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -39,9 +39,10 @@ def execute(path: Path) -> None:
             data = output.get("data", {})
             data.pop(WIDGET, None)
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure.get("name") == PICTURE[0] and "image/png" in data:
+            picture = PICTURES.get(figure.get("name"))
+            if picture and "image/png" in data:
                 image = base64.b64decode(output["metadata"]["image/png"]["narrow"])
-                (path.parent.parent / PICTURE[1]).write_bytes(image)
+                (path.parent.parent / picture).write_bytes(image)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 

@@ -56,6 +56,44 @@ def versus(times: pd.DataFrame) -> Figure:
 
 
 @drawn
+def kinds(delays: pd.DataFrame) -> Figure:
+    """Predicted over measured delays of settings, by kind; beside it, ratios and what is allowed.
+
+    Settings that never get there, or that have no prediction, are left out.
+    """
+    figure, (left, right) = subplots(1, 2, figsize=(9, 4.6), width_ratios=(5, 4))
+    known = delays[np.isfinite(delays["measured"]) & np.isfinite(delays["predicted"])]
+    known = known.assign(ratio=known["predicted"] / known["measured"])
+    ends = np.array([known["measured"].min() / 2, known["measured"].max() * 2])
+    left.plot(ends, ends, color="black", lw=0.8)
+    right.axvline(1, color="black", lw=0.8)
+    groups = list(known.groupby("kind", sort=False))
+    colours = sns.color_palette("colorblind", len(groups)).as_hex()
+    for i, ((name, part), colour, marker) in enumerate(
+        zip(groups, colours, "os^DvP<"[: len(groups)], strict=True)
+    ):
+        look = {"color": colour, "marker": marker, "edgecolor": "black", "linewidth": 0.3}
+        left.scatter(part["measured"], part["predicted"], s=20, label=name, zorder=3, **look)
+        spread = np.linspace(-0.3, 0.3, len(part))
+        right.scatter(part["ratio"], i + spread, s=14, zorder=3, **look)
+        for allowed in part["allowed"].unique():
+            right.fill_betweenx(
+                (i - 0.42, i + 0.42), 1 / (1 + allowed), 1 + allowed, color="#cccccc", alpha=0.5,
+                linewidth=0,
+            )  # fmt: skip
+    left.set(
+        xscale="log", yscale="log", xlabel="measured step, median over seeds",
+        ylabel="predicted step", xlim=ends, ylim=ends,
+    )  # fmt: skip
+    right.set(
+        xscale="log", xlabel="predicted / measured", ylim=(len(groups) - 0.4, -0.6),
+        yticks=range(len(groups)), yticklabels=[name for name, _ in groups],
+    )  # fmt: skip
+    left.legend(loc="upper left")
+    return figure
+
+
+@drawn
 def curves(panels: Mapping[str, tuple[Ensemble, MeanField]]) -> Figure:
     """Concentrated accuracy: mean over seeds with the middle 80 % of them, and as predicted."""
     figure, axes = subplots(2, 2, figsize=(7.6, 5.6), sharey=True)
