@@ -227,28 +227,31 @@ class NetProblem:
             out = out.dot(weights[k])
 
     def _relu(self, theta: FloatArray, result: FloatArray) -> None:
-        weights, biases = self.net.layers(theta)
-        steps, shifts = self.net.layers(result)
+        layers = *self.net.layers(theta), *self.net.layers(result)
         # Some points at a time: what their layers need stays in the processor's cache
         for start in range(0, self.data.n, _POINTS):
-            part = slice(start, start + _POINTS)
-            hidden = [self._columns[:, part]]
-            for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
-                hidden.append(one.dot(hidden[-1]))
-                if bias is not _NONE:
-                    hidden[-1] += bias[:, None]
-                if k < self.net.depth - 1:
-                    np.maximum(hidden[-1], 0, out=hidden[-1])
-            y = self._y[part]
-            back = self.loss.slope(y * hidden[-1]) * y
-            back *= -1 / self.data.n
-            for k in range(self.net.depth - 1, -1, -1):
-                steps[k] += back.dot(hidden[k].T)
-                if biases[k] is not _NONE:
-                    shifts[k] += back.sum(axis=1)
-                if k:
-                    back = weights[k].T.dot(back)
-                    back *= hidden[k] > 0
+            self._part(slice(start, start + _POINTS), *layers)
+
+    def _part(self, part: slice, *layers: list[FloatArray]) -> None:
+        weights, biases, steps, shifts = layers
+        hidden, y = [self._columns[:, part]], self._y[part]
+        for k, (one, bias) in enumerate(zip(weights, biases, strict=True)):
+            hidden.append(one.dot(hidden[-1]))
+            if bias is not _NONE:
+                hidden[-1] += bias[:, None]
+            if k < self.net.depth - 1:
+                np.maximum(hidden[-1], np.zeros(len(y)), out=hidden[-1])  # one 0 is slower
+        back = self.loss.slope(y * hidden[-1]) * y
+        back *= -1 / self.data.n
+        for k in range(self.net.depth - 1, -1, -1):
+            steps[k] += back.dot(hidden[k].T)
+            if biases[k] is not _NONE:
+                shifts[k] += back.sum(axis=1)
+            if k:
+                on = hidden[k] > 0
+                # In its place: with two such arrays memory goes to the system and back each time
+                back = np.dot(weights[k].T, back, out=hidden[k])
+                back *= on
 
 
 @dataclass(frozen=True, eq=False)
