@@ -1,12 +1,12 @@
 """Make data/nets.csv, or go on with it after a stop: twenty minutes on two cores.
 
     python tools/record_nets.py [JOBS]
-    python tools/record_nets.py [JOBS] --momentum
+    python tools/record_nets.py [JOBS] --rates
 
 Nets trained by full-batch descent on the paper's data: ReLU nets with biases in no, the first, the
 last or all layers, then one change at a time; deep linear nets at the paper's margin. Chapter 13
-makes some of it again and compares. With `--momentum` it is data/nets-momentum.csv: ReLU nets by
-heavy ball, which takes them ten times as far, in fifteen minutes.
+makes some of it again and compares. With `--rates` it is data/nets-rates.csv: ReLU nets at three
+rates, and two runs to a million steps, in half an hour on one core.
 """
 
 import sys
@@ -18,15 +18,16 @@ import numpy as np
 import pandas as pd
 from record_grokking_times import described, written
 
-from lingrok import Dataset, crossing_time, records, rules, sample_concentrated, sample_standard
-from lingrok.nets import Net, train
+from lingrok import Dataset, crossing_time, records, sample_concentrated, sample_standard
+from lingrok.nets import Net, NetProblem, train
 from lingrok.runs.recipes import Column
 from lingrok.runs.sweep import sweep
 
 RECORD = records.DATA / "nets.csv"
-MOMENTUM = records.DATA / "nets-momentum.csv"
+RATES = records.DATA / "nets-rates.csv"
 PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
 CHECKPOINTS = np.unique(np.round(np.geomspace(1, 1e5, 26)).astype(np.int64))
+LATER = np.unique(np.round(np.geomspace(1e2, 1e6, 21)).astype(np.int64)) - 2  # and the step after
 RELU = {
     "widths": "64", "activation": "relu", "biases": "all", "start": 1.0, "l2": 0.0, "lr": 0.1,
     "steps": 100_000,
@@ -78,17 +79,15 @@ def slope(net: Net, theta: np.ndarray, gamma: float) -> float:
 
 def run(  # noqa: PLR0917
     widths: str, activation: str, biases: str, start: float, l2: float, lr: float, steps: int,
-    seed: int, momentum: float = 0.0, **setting: Any,
+    seed: int, **setting: Any,
 ) -> dict[str, float]:  # fmt: skip
     """Train, and measure, to digits that are there on any machine."""
     data, standard, shell = sets(seed, **setting)
     net = Net(setting["d"], tuple(map(int, widths.split())), activation, biases)
     sizes = {"balanced": start} if activation == "linear" else {"scale": start}
     fine = np.unique(np.round(np.geomspace(1, steps, 120)).astype(np.int64))
-    at = np.union1d(fine, CHECKPOINTS[CHECKPOINTS <= steps])
-    rule = rules.HeavyBall(lr, momentum) if momentum else None
-    ran = train(data, net, steps, start=net.start(seed=seed, **sizes), lr=lr, rule=rule, l2=l2,
-                checkpoints=at)  # fmt: skip
+    at = np.union1d(fine, CHECKPOINTS)
+    ran = train(data, net, steps, start=net.start(seed=seed, **sizes), lr=lr, l2=l2, checkpoints=at)
     right, free = ran.accuracy(shell), np.flatnonzero(~data.planted)
     unplanted = ran.accuracy(Dataset(data.X[free], data.y[free]))
     found = {
@@ -106,11 +105,56 @@ def run(  # noqa: PLR0917
         }  # fmt: skip
     else:
         found |= dict.fromkeys(("distance 0", "norm", "b"), np.nan)
-    if momentum:
-        places = crossings(net, ran.thetas[-1], setting["gamma"])
-        found |= {"offset": places.mean(), "slope": slope(net, ran.thetas[-1], setting["gamma"])}
-    found |= {f"at {t}": right[at == t][0] for t in CHECKPOINTS[CHECKPOINTS <= steps]}
+    found |= {f"at {t}": right[at == t][0] for t in CHECKPOINTS}
     return {name: float(f"{value:.6g}") for name, value in found.items()}
+
+
+def run_at_the_edge(
+    biases: str, lr: float, steps: int, seed: int, **setting: Any
+) -> dict[str, float]:
+    """Train a ReLU net, and measure means over two steps, since it may swing from one to the next.
+
+    What is NaN lies beyond the run.
+    """
+    data, _, shell = sets(seed, **setting)
+    net, gamma = Net(2, (64,), "relu", biases), setting["gamma"]
+    first = LATER[LATER < steps]
+    at = np.union1d(first, first + 1)
+    ran = train(data, net, steps, start=net.start(seed=seed), lr=lr, checkpoints=at)
+    right = ran.accuracy(shell)
+    slopes = np.array([slope(net, theta, gamma) for theta in ran.thetas])
+    found: dict[str, float] = {}
+    for t in LATER:
+        now = np.flatnonzero((at == t) | (at == t + 1))
+        found[f"at {t}"] = right[now].mean() if len(now) == 2 else np.nan
+        found[f"slope {t}"] = slopes[now].mean() if len(now) == 2 else np.nan
+    places = np.mean([crossings(net, theta, gamma) for theta in ran.thetas[-2:]], axis=0)
+    found |= {
+        "stiffness": lr * sharpest(NetProblem(data, net), ran.thetas[-1]),
+        "offset": places.mean(), "spread": places.std(),
+    }  # fmt: skip
+    return {name: float(f"{value:.6g}") for name, value in found.items()}
+
+
+def sharpest(problem: NetProblem, theta: np.ndarray) -> float:
+    """Largest curvature of the loss, by power iteration on differences of gradients."""
+    along = np.random.default_rng(0).standard_normal(theta.size)
+    for _ in range(60):
+        along /= np.linalg.norm(along)
+        change = problem.gradient(theta + 1e-5 * along) - problem.gradient(theta - 1e-5 * along)
+        curvature, along = float(along @ change) / 2e-5, change
+    return curvature
+
+
+def rates() -> list[tuple[list[dict[str, Any]], range]]:
+    """Three rates, with biases in no and in all layers; two of them ten times as long."""
+    grid = [
+        {"biases": biases, "lr": lr, "steps": 100_000} | PLANE
+        for biases in ("none", "all")
+        for lr in (0.03, 0.1, 0.3)
+    ]
+    longer = [{"biases": biases, "lr": 0.1, "steps": 1_000_000} | PLANE for biases in ("all", "none")]
+    return [(grid, range(3)), (longer, range(1))]
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
@@ -130,15 +174,6 @@ def settings() -> list[tuple[list[dict[str, Any]], range]]:
     return [(grid, range(4)), (changed, range(2)), (decayed, range(3)), (linear, range(2))]
 
 
-def faster() -> list[tuple[list[dict[str, Any]], range]]:
-    """Four million plain steps' way in 400,000, with biases in no and in all layers."""
-    settings = [
-        RELU | {"biases": biases, "steps": 400_000, "momentum": 0.9} | PLANE
-        for biases in ("none", "all")
-    ]
-    return [(settings, range(3))]
-
-
 def column(name: str) -> Column:
     """Say what a column holds."""
     own = {
@@ -153,12 +188,14 @@ def column(name: str) -> Column:
         "standard": Column("number", "standard accuracy at the end"),
         "unplanted": Column("number", "accuracy at the end on training points not planted"),
         "zero set": Column("number", "its distance from the separator, in half margins, RMS"),
-        "momentum": Column("number", "beta of heavy ball"),
+        "stiffness": Column("number", "rate times the largest curvature at the end; stable below 2"),
         "offset": Column("number", "mean of the zero set's place across, in half margins"),
-        "slope": Column("number", "score gained over a half margin across the separator, median"),
+        "spread": Column("number", "standard deviation of that place along the separator"),
         "norm": Column("number", "length of w at the end; NaN with ReLU"),
         "b": Column("number", "bias at the end; NaN with ReLU"),
     }
+    if name.startswith("slope "):
+        return Column("number", f"score gained over a half margin, step {name[6:]} and the next")
     return own.get(name) or described(name)
 
 
@@ -166,20 +203,24 @@ def main(jobs: int = 2, record: Path = RECORD) -> None:
     store = record.parent / ".work" / record.stem / "runs.db"
     store.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    wanted, more = (faster(), " --momentum") if record == MOMENTUM else (settings(), "")
-    parts = [sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in wanted]
+    at_rates = record == RATES
+    measured = run_at_the_edge if at_rates else run
+    parts = [
+        sweep(measured, some, seeds, store=store, jobs=jobs, progress=True)
+        for some, seeds in (rates() if at_rates else settings())
+    ]
     columns = list(parts[0])
     records.enter(
         record, written(pd.concat(parts)), title="Nets on the paper's data, a row a run",
         columns={name: column(name) for name in columns},
         key=columns[: columns.index("seed") + 1],
         recipe={
-            "command": f"python tools/record_nets.py{more}",
+            "command": "python tools/record_nets.py" + " --rates" * at_rates,
             "seconds": round(time.perf_counter() - start, 1),
         },
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    numbers = [int(one) for one in sys.argv[1:] if one != "--momentum"]
-    main(*numbers, record=MOMENTUM if "--momentum" in sys.argv else RECORD)
+    numbers = [int(one) for one in sys.argv[1:] if one != "--rates"]
+    main(*numbers, record=RATES if "--rates" in sys.argv else RECORD)
