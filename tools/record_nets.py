@@ -1,12 +1,10 @@
 """Make data/nets.csv, or go on with it after a stop: half an hour on two cores.
 
     python tools/record_nets.py [JOBS]
-    python tools/record_nets.py [JOBS] --rates
 
 Nets trained by full-batch descent on the paper's data: ReLU nets with biases in no, the first, the
 last or all layers, then one change at a time; deep linear nets at the paper's margin. Chapter 13
-makes some of it again and compares. With `--rates` it is data/nets-rates.csv: ReLU nets at three
-rates, and two runs to a million steps, in half an hour on one core.
+makes some of it again and compares.
 """
 
 import sys
@@ -19,12 +17,11 @@ import pandas as pd
 from record_grokking_times import described, written
 
 from lingrok import Dataset, crossing_time, records, sample_concentrated, sample_standard
-from lingrok.nets import Net, NetProblem, train
+from lingrok.nets import Net, train
 from lingrok.runs.recipes import Column
 from lingrok.runs.sweep import sweep
 
 RECORD = records.DATA / "nets.csv"
-RATES = records.DATA / "nets-rates.csv"
 PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
 CHECKPOINTS = np.unique(np.round(np.geomspace(1, 10**6.4, 33)).astype(np.int64))
 RELU = {
@@ -45,11 +42,11 @@ def sets(seed: int, **setting: Any) -> tuple[Dataset, Dataset, Dataset]:
     )
 
 
-def crossings(net: Net, theta: np.ndarray, gamma: float) -> np.ndarray:
-    """Where the zero set is, seen from the true separator, in half margins; + is class +1's side.
+def zero_set(net: Net, theta: np.ndarray, gamma: float) -> float:
+    """Root mean square of the zero set's distance from the true separator, in half margins.
 
-    At 81 places along the inner eight tenths of the separator; a place without a zero within one
-    unit of it counts as one unit away.
+    Along the inner eight tenths of the separator; a place without a zero within one unit of it
+    counts as one unit away.
     """
     along = np.linspace(-0.8, 0.8, 81) * 5 * 2**0.5
     away = np.unique(np.r_[0.0, np.geomspace(gamma / 100, 1, 200)])
@@ -59,21 +56,9 @@ def crossings(net: Net, theta: np.ndarray, gamma: float) -> np.ndarray:
     signs = net.scores(theta, points.reshape(-1, 2)).reshape(len(along), -1) > 0
     # The crossing that is nearest to the separator
     crosses = signs[:, 1:] != signs[:, :-1]
-    middle = (away[1:] + away[:-1]) / 2
-    nearest = np.argmin(np.where(crosses, np.abs(middle), np.inf), axis=1)
-    return np.where(crosses.any(axis=1), middle[nearest], 1.0) / (gamma / 2)
-
-
-def zero_set(net: Net, theta: np.ndarray, gamma: float) -> float:
-    """Root mean square distance of the zero set from the true separator, in half margins."""
-    return float(np.sqrt(np.mean(crossings(net, theta, gamma) ** 2)))
-
-
-def slope(net: Net, theta: np.ndarray, gamma: float) -> float:
-    """Score gained over a half margin across the true separator, median along it."""
-    along = np.linspace(-0.8, 0.8, 81)[:, None] * 5 * np.array([1.0, -1.0])
-    step = gamma / 4 * np.array([1.0, 1.0]) / 2**0.5
-    return float(np.median(net.scores(theta, along + step) - net.scores(theta, along - step)))
+    middle = np.abs(away[1:] + away[:-1]) / 2
+    nearest = np.where(crosses, middle, 1.0).min(axis=1)
+    return float(np.sqrt(np.mean(nearest**2)) / (gamma / 2))
 
 
 def run(  # noqa: PLR0917
@@ -106,54 +91,6 @@ def run(  # noqa: PLR0917
         found |= dict.fromkeys(("distance 0", "norm", "b"), np.nan)
     found |= {f"at {t}": right[at == t][0] if t <= steps else np.nan for t in CHECKPOINTS}
     return {name: float(f"{value:.6g}") for name, value in found.items()}
-
-
-def run_at_the_edge(
-    biases: str, lr: float, steps: int, seed: int, **setting: Any
-) -> dict[str, float]:
-    """Train a ReLU net, and measure means over two steps, since it may swing from one to the next.
-
-    What is NaN lies beyond the run.
-    """
-    data, _, shell = sets(seed, **setting)
-    net, gamma = Net(2, (64,), "relu", biases), setting["gamma"]
-    first = LATER[LATER < steps]
-    at = np.union1d(first, first + 1)
-    ran = train(data, net, steps, start=net.start(seed=seed), lr=lr, checkpoints=at)
-    right = ran.accuracy(shell)
-    slopes = np.array([slope(net, theta, gamma) for theta in ran.thetas])
-    found: dict[str, float] = {}
-    for t in LATER:
-        now = np.flatnonzero((at == t) | (at == t + 1))
-        found[f"at {t}"] = right[now].mean() if len(now) == 2 else np.nan
-        found[f"slope {t}"] = slopes[now].mean() if len(now) == 2 else np.nan
-    places = np.mean([crossings(net, theta, gamma) for theta in ran.thetas[-2:]], axis=0)
-    found |= {
-        "stiffness": lr * sharpest(NetProblem(data, net), ran.thetas[-1]),
-        "offset": places.mean(), "spread": places.std(),
-    }  # fmt: skip
-    return {name: float(f"{value:.6g}") for name, value in found.items()}
-
-
-def sharpest(problem: NetProblem, theta: np.ndarray) -> float:
-    """Largest curvature of the loss, by power iteration on differences of gradients."""
-    along = np.random.default_rng(0).standard_normal(theta.size)
-    for _ in range(60):
-        along /= np.linalg.norm(along)
-        change = problem.gradient(theta + 1e-5 * along) - problem.gradient(theta - 1e-5 * along)
-        curvature, along = float(along @ change) / 2e-5, change
-    return curvature
-
-
-def rates() -> list[tuple[list[dict[str, Any]], range]]:
-    """Three rates, with biases in no and in all layers; two of them ten times as long."""
-    grid = [
-        {"biases": biases, "lr": lr, "steps": 100_000} | PLANE
-        for biases in ("none", "all")
-        for lr in (0.03, 0.1, 0.3)
-    ]
-    longer = [{"biases": biases, "lr": 0.1, "steps": 1_000_000} | PLANE for biases in ("all", "none")]
-    return [(grid, range(3)), (longer, range(1))]
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
@@ -199,14 +136,9 @@ def column(name: str) -> Column:
         "standard": Column("number", "standard accuracy at the end"),
         "unplanted": Column("number", "accuracy at the end on training points not planted"),
         "zero set": Column("number", "its distance from the separator, in half margins, RMS"),
-        "stiffness": Column("number", "rate times the largest curvature at the end; stable below 2"),
-        "offset": Column("number", "mean of the zero set's place across, in half margins"),
-        "spread": Column("number", "standard deviation of that place along the separator"),
         "norm": Column("number", "length of w at the end; NaN with ReLU"),
         "b": Column("number", "bias at the end; NaN with ReLU"),
     }
-    if name.startswith("slope "):
-        return Column("number", f"score gained over a half margin, step {name[6:]} and the next")
     return own.get(name) or described(name)
 
 
@@ -214,11 +146,8 @@ def main(jobs: int = 2, record: Path = RECORD) -> None:
     store = record.parent / ".work" / record.stem / "runs.db"
     store.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    at_rates = record == RATES
-    measured = run_at_the_edge if at_rates else run
     parts = [
-        sweep(measured, some, seeds, store=store, jobs=jobs, progress=True)
-        for some, seeds in (rates() if at_rates else settings())
+        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in settings()
     ]
     columns = list(parts[0])
     records.enter(
@@ -226,12 +155,11 @@ def main(jobs: int = 2, record: Path = RECORD) -> None:
         columns={name: column(name) for name in columns},
         key=columns[: columns.index("seed") + 1],
         recipe={
-            "command": "python tools/record_nets.py" + " --rates" * at_rates,
+            "command": "python tools/record_nets.py",
             "seconds": round(time.perf_counter() - start, 1),
         },
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    numbers = [int(one) for one in sys.argv[1:] if one != "--rates"]
-    main(*numbers, record=RATES if "--rates" in sys.argv else RECORD)
+    main(*map(int, sys.argv[1:]))
