@@ -66,7 +66,7 @@ def run(biases: str, lr: float, steps: int, seed: int, **setting: Any) -> dict[s
     """
     data, _, shell = sets(seed, **setting)
     net, gamma = Net(2, (64,), "relu", biases), setting["gamma"]
-    first = LATER[LATER < steps]
+    first = LATER[steps > LATER]
     at = np.union1d(first, first + 1)
     ran = train(data, net, steps, start=net.start(seed=seed), lr=lr, checkpoints=at)
     right = ran.accuracy(shell)
@@ -102,7 +102,7 @@ def column(name: str) -> Column:
     own = {
         "biases": Column("string", "layers that have them: none or all"),
         "lr": Column("number", "learning rate"),
-        "stiffness": Column("number", "rate times the largest curvature at the end; stable below 2"),
+        "stiffness": Column("number", "rate times the largest curvature at the end"),
         "offset": Column("number", "mean of the zero set's place across, in half margins"),
         "spread": Column("number", "standard deviation of that place along the separator"),
     }

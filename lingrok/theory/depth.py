@@ -94,13 +94,12 @@ def depth_law(
     the differences of squared lengths stay (Arora et al., 2018). So v grows by p F in the flow's
     time, a by (p^2 + v^2 p^2 sum 1 / u_k^2) F, which is L a^(2 - 2/L) F from a balanced start.
 
-    What is across feels p^2 times its curvature K. Where rate p^2 K reaches 2, w swings from side to
-    side, with the square c^2 of its amplitude. A swing pulls the lengths u_k back by K c^2 / u_k as
-    the force pulls them on by a F / u_k. It grows until it holds p where the net is just stable
-    (as in Damian et al., 2023): p = sqrt(2 / (rate K)), c^2 = a F / K but for the small share of
-    the force that p still needs as K fades. The first layer goes on growing by p F, and a therefore
-    by p^2 F = 2 F / (rate K) in the flow's time: as plain descent does at *its* largest stable rate
-    2 / K, whatever depth and rate are.
+    What is across feels p^2 times its curvature K. Where rate p^2 K reaches 2, w swings from side
+    to side, by c say. The swing pulls each u_k back by K c^2 / u_k where the force pulls it on by
+    a F / u_k, and grows until it holds p at the edge (the mechanism of Damian et al., 2023):
+    p = sqrt(2 / (rate K)), and c^2 = a F / K but for the share of the force that p needs as K
+    fades. The first layer goes on growing by p F, and a therefore by p^2 F = 2 F / (rate K) in the
+    flow's time: as under plain descent at *its* largest stable rate 2 / K, at any depth and rate.
 
     A bias at the output is taken to rest where the force on it vanishes. Biases in other layers
     only let it rest sooner; they change the balance by their squares, which are small.
@@ -113,36 +112,70 @@ def depth_law(
     keep = np.flatnonzero((norm > a0) & (np.maximum.accumulate(norm) <= norm))
     if not len(keep):
         raise ValueError(f"lengths must have a product below the run's {norm[-1]:g}, got {a0:g}")
-    stiff, across = _stiffness(run, keep, Problem(data, loss=loss))
-    first, others, grown = _lengths(start, norm[keep], np.sqrt(2 / (rate * stiff)))
     # The net starts between two checkpoints of the run
     before = max(int(keep[0]) - 1, 0)
     near = (norm[before], tau[before]) if keep[0] else (0.0, 0.0)
     begin = np.interp(a0, [near[0], norm[keep[0]]], [near[1], tau[keep[0]]])
     force = np.diff(norm[keep], prepend=a0) / np.diff(tau[keep], prepend=begin)
-    middle = np.sqrt(others * np.append(start[1:].prod(), others[:-1]))
-    spent = np.diff(first, prepend=start[0]) / (force * rate * middle)
-    # Of the force on the u_k, what they grow by; the swing takes the rest
-    needed = np.diff(grown, prepend=0.0) / (2 * rate * spent)
-    held = others >= (1 - 1e-9) * np.sqrt(2 / (rate * stiff))
-    square = np.where(held, np.maximum(force * norm[keep] - needed, 0) / stiff, 0)
+    plain = [_Place(Problem(data, loss=loss), run.w[i], float(run.b[i])) for i in keep]
+    share = np.zeros(len(keep))  # of the force on the u_k, what they grow by
+    for _ in range(2):
+        swung = [one.swung(left) for one, left in zip(plain, 1 - share, strict=True)]
+        stiff, size, fade = np.array([(one.stiff, one.size, one.fade) for one in swung]).T
+        first, others, grown = _lengths(start, norm[keep], np.sqrt(2 / (rate * stiff)))
+        held = others >= (1 - 1e-9) * np.sqrt(2 / (rate * stiff))
+        pull = force * np.where(held, fade, 1)
+        middle = np.sqrt(others * np.append(start[1:].prod(), others[:-1]))
+        spent = np.diff(first, prepend=start[0]) / (pull * rate * middle)
+        share = np.clip(np.diff(grown, prepend=0.0) / (2 * rate * spent * pull * norm[keep]), 0, 1)
     return DepthLaw(
-        steps=np.cumsum(spent), w=run.w[keep], b=run.b[keep], first=first, others=others,
-        swing=np.sqrt(square)[:, None] * across,
+        steps=np.cumsum(spent), first=first, others=others,
+        w=np.where(held[:, None], [one.w for one in swung], run.w[keep]),
+        b=np.where(held, [one.b for one in swung], run.b[keep]),
+        swing=np.where(held, size, 0)[:, None] * [one.across for one in plain],
     )  # fmt: skip
 
 
-def _stiffness(
-    run: Trajectory, keep: npt.NDArray[np.int64], problem: Problem
-) -> tuple[FloatArray, FloatArray]:
-    """Largest curvature across w, and its direction, b being held."""
-    stiff, across = np.empty(len(keep)), np.empty((len(keep), run.w.shape[1]))
-    for i, at in enumerate(keep):
-        hessian = problem.gradient_and_hessian(np.append(run.w[at], run.b[at]))[1][:-1, :-1]
-        plane = np.eye(len(hessian)) - np.outer(run.w[at], run.w[at]) / run.norm[at] ** 2
-        values, vectors = np.linalg.eigh(plane @ hessian @ plane)
-        stiff[i], across[i] = values[-1], vectors[:, -1]
-    return stiff, across
+@dataclass
+class _Swung:
+    """A place with a swing: curvature and force are means over it."""
+
+    w: FloatArray
+    b: float
+    size: float
+    stiff: float
+    fade: float  # force over that without a swing
+
+
+class _Place:
+    """Force and curvature around a hyperplane on the way."""
+
+    def __init__(self, problem: Problem, w: FloatArray, b: float) -> None:
+        self.problem, self.theta, self.a = problem, np.append(w, b), float(np.linalg.norm(w))
+        self.along = np.append(w / self.a, 0.0)
+        self.gradient, hessian = problem.gradient_and_hessian(self.theta)
+        free = np.eye(len(w)) - np.outer(w, w) / self.a**2
+        values, vectors = np.linalg.eigh(free @ hessian[:-1, :-1] @ free)
+        self.stiff, self.across = float(values[-1]), vectors[:, -1]
+        self.rest = np.linalg.svd(self.along[None])[2][1:]  # all directions but along
+
+    def swung(self, share: float) -> _Swung:
+        """Find the swing that takes such a share of the force, and where the rest is then."""
+        theta, stiff, force = self.theta.copy(), self.stiff, -float(self.gradient @ self.along)
+        plain, size = force, 0.0
+        for _ in range(6):
+            size = float(np.sqrt(max(self.a * force * share, 0.0) / stiff))
+            out = size * np.append(self.across, 0.0)
+            (one, first), (other, second) = (
+                self.problem.gradient_and_hessian(theta + way) for way in (out, -out)
+            )
+            if size:
+                stiff = float((one - other)[:-1] @ self.across) / (2 * size)
+            force = -float((one + other) @ self.along) / 2
+            # What does not swing rests where its mean force is as it was
+            off = self.rest @ ((one + other) / 2 - self.gradient)
+            theta -= np.linalg.solve(self.rest @ (first + second) @ self.rest.T / 2, off) @ self.rest
+        return _Swung(theta[:-1], float(theta[-1]), size, stiff, force / plain)
 
 
 def _grown(squares: FloatArray, product: float) -> float:
