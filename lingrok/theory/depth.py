@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq
 
 from .. import _checks
@@ -19,6 +18,8 @@ from ..data import Dataset
 from ..descent import Trajectory
 from ..losses import LOGISTIC, Loss
 from ..problem import Problem
+
+_NO_BIAS = np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class DepthLaw:
 @traced
 def depth_law(
     run: Trajectory, data: Dataset, *, rate: float, lengths: Sequence[float], lr: float = 1e-2,
-    loss: Loss = LOGISTIC,
+    bias: bool = True, loss: Loss = LOGISTIC,
 ) -> DepthLaw:  # fmt: skip
     """Predict a deep linear net by full-batch descent from a run of the hyperplane.
 
@@ -80,8 +81,8 @@ def depth_law(
         Learning rate of the net.
     lengths : sequence of float
         Length of each layer at the start, the first layer's first: L of them, and none is 0.
-    lr : float
-        Rate of `run`.
+    lr, bias
+        Of `run`.
 
     Raises
     ------
@@ -117,7 +118,8 @@ def depth_law(
     near = (norm[before], tau[before]) if keep[0] else (0.0, 0.0)
     begin = np.interp(a0, [near[0], norm[keep[0]]], [near[1], tau[keep[0]]])
     force = np.diff(norm[keep], prepend=a0) / np.diff(tau[keep], prepend=begin)
-    plain = [_Place(Problem(data, loss=loss), run.w[i], float(run.b[i])) for i in keep]
+    problem = Problem(data, loss=loss, bias=bias)
+    plain = [_Place(problem, run.w[i], run.b[i : i + 1] if bias else _NO_BIAS) for i in keep]
     share = np.zeros(len(keep))  # of the force on the u_k, what they grow by
     for _ in range(2):
         swung = [one.swung(left) for one, left in zip(plain, 1 - share, strict=True)]
@@ -131,7 +133,7 @@ def depth_law(
     return DepthLaw(
         steps=np.cumsum(spent), first=first, others=others,
         w=np.where(held[:, None], [one.w for one in swung], run.w[keep]),
-        b=np.where(held, [one.b for one in swung], run.b[keep]),
+        b=np.where(held, [one.b.sum() for one in swung], run.b[keep]),
         swing=np.where(held, size, 0)[:, None] * [one.across for one in plain],
     )  # fmt: skip
 
@@ -141,7 +143,7 @@ class _Swung:
     """A place with a swing: curvature and force are means over it."""
 
     w: FloatArray
-    b: float
+    b: FloatArray  # (1,), or (0,) without one
     size: float
     stiff: float
     fade: float  # force over that without a swing
@@ -150,32 +152,35 @@ class _Swung:
 class _Place:
     """Force and curvature around a hyperplane on the way."""
 
-    def __init__(self, problem: Problem, w: FloatArray, b: float) -> None:
+    def __init__(self, problem: Problem, w: FloatArray, b: FloatArray) -> None:
         self.problem, self.theta, self.a = problem, np.append(w, b), float(np.linalg.norm(w))
-        self.along = np.append(w / self.a, 0.0)
+        self.along = np.append(w / self.a, 0 * b)
         self.gradient, hessian = problem.gradient_and_hessian(self.theta)
-        free = np.eye(len(w)) - np.outer(w, w) / self.a**2
-        values, vectors = np.linalg.eigh(free @ hessian[:-1, :-1] @ free)
+        d, free = len(w), np.eye(len(w)) - np.outer(w, w) / self.a**2
+        values, vectors = np.linalg.eigh(free @ hessian[:d, :d] @ free)
         self.stiff, self.across = float(values[-1]), vectors[:, -1]
         self.rest = np.linalg.svd(self.along[None])[2][1:]  # all directions but along
 
     def swung(self, share: float) -> _Swung:
         """Find the swing that takes such a share of the force, and where the rest is then."""
+        d = len(self.across)
         theta, stiff, force = self.theta.copy(), self.stiff, -float(self.gradient @ self.along)
         plain, size = force, 0.0
         for _ in range(6):
             size = float(np.sqrt(max(self.a * force * share, 0.0) / stiff))
-            out = size * np.append(self.across, 0.0)
+            out = size * np.append(self.across, 0 * theta[d:])
             (one, first), (other, second) = (
                 self.problem.gradient_and_hessian(theta + way) for way in (out, -out)
             )
             if size:
-                stiff = float((one - other)[:-1] @ self.across) / (2 * size)
+                stiff = float((one - other)[:d] @ self.across) / (2 * size)
             force = -float((one + other) @ self.along) / 2
             # What does not swing rests where its mean force is as it was
             off = self.rest @ ((one + other) / 2 - self.gradient)
-            theta -= np.linalg.solve(self.rest @ (first + second) @ self.rest.T / 2, off) @ self.rest
-        return _Swung(theta[:-1], float(theta[-1]), size, stiff, force / plain)
+            theta -= (
+                np.linalg.solve(self.rest @ (first + second) @ self.rest.T / 2, off) @ self.rest
+            )
+        return _Swung(theta[:d], theta[d:], size, stiff, force / plain)
 
 
 def _grown(squares: FloatArray, product: float) -> float:
