@@ -121,11 +121,16 @@ def depth_law(
     problem = Problem(data, loss=loss, bias=bias)
     plain = [_Place(problem, run.w[i], run.b[i : i + 1] if bias else _NO_BIAS) for i in keep]
     share = np.zeros(len(keep))  # of the force on the u_k, what they grow by
-    for _ in range(2):
-        swung = [one.swung(left) for one, left in zip(plain, 1 - share, strict=True)]
+    swung, near = [one.still() for one in plain], np.zeros(len(keep), dtype=bool)
+    # The first time only tells which places may be at the edge: a swing makes less of K
+    for attempt in range(3):
+        if attempt:
+            for at in np.flatnonzero(near):
+                swung[at] = plain[at].swung(1 - share[at])
         stiff, size, fade = np.array([(one.stiff, one.size, one.fade) for one in swung]).T
         first, others, grown = _lengths(start, norm[keep], np.sqrt(2 / (rate * stiff)))
         held = others >= (1 - 1e-9) * np.sqrt(2 / (rate * stiff))
+        near = near if attempt else held
         pull = force * np.where(held, fade, 1)
         middle = np.sqrt(others * np.append(start[1:].prod(), others[:-1]))
         spent = np.diff(first, prepend=start[0]) / (pull * rate * middle)
@@ -161,13 +166,18 @@ class _Place:
         self.stiff, self.across = float(values[-1]), vectors[:, -1]
         self.rest = np.linalg.svd(self.along[None])[2][1:]  # all directions but along
 
+    def still(self) -> _Swung:
+        """Give the place without a swing."""
+        d = len(self.across)
+        return _Swung(self.theta[:d], self.theta[d:], 0.0, self.stiff, 1.0)
+
     def swung(self, share: float) -> _Swung:
         """Find the swing that takes such a share of the force, and where the rest is then."""
         d = len(self.across)
         theta, stiff, force = self.theta.copy(), self.stiff, -float(self.gradient @ self.along)
         plain, size = force, 0.0
         for _ in range(6):
-            size = float(np.sqrt(max(self.a * force * share, 0.0) / stiff))
+            before, size = size, float(np.sqrt(max(self.a * force * share, 0.0) / stiff))
             out = size * np.append(self.across, 0 * theta[d:])
             (one, first), (other, second) = (
                 self.problem.gradient_and_hessian(theta + way) for way in (out, -out)
