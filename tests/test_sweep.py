@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import record_grokking_times
 import record_losses
+import record_nets
 import record_noise
 import record_optimisers
 import record_outside
@@ -21,6 +22,7 @@ import record_real
 from problems import blobs, planted, refuses, relative_error, thetas
 
 from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent, records
+from lingrok.nets import Net
 from lingrok.runs.sweep import measured_times, sweep
 
 SETTINGS = [{"scale": 0.1, "name": "a"}, {"scale": 1, "name": "b"}, {"scale": 1e9, "name": "c"}]
@@ -279,13 +281,28 @@ def test_losses_are_recorded_as_they_come_out(loss):
 def test_rules_are_recorded_as_they_come_out():
     table = records.load("optimisers")
     counts = table.groupby(["d", "rule", "orientation"])["seed"].nunique()
-    assert counts.groupby("d").unique().map(list).to_dict() == {2: [6], 16: [3], 64: [2]}
+    assert counts.groupby("d").unique().map(list).to_dict() == {2: [24], 16: [6], 64: [6]}
+    assert table.query("steps == 10_000_000").groupby("orientation").size().tolist() == [4, 4, 4]
     (row,) = table.query(
         "rule == 'Nesterov' and orientation == 'turned' and d == 16 and seed == 1"
     ).to_dict("records")
     found = record_optimisers.run("Nesterov", "turned", 100_000, 1, **record_optimisers.DEEP)
     for name, value in found.items():
-        assert value == pytest.approx(row[name], rel=1e-3), name
+        assert value == pytest.approx(row[name], rel=1e-3, nan_ok=True), name
+
+
+def test_nets_are_recorded_by_what_they_are():
+    table = records.load("nets")
+    relu = table.query("activation == 'relu' and widths == '64' and start == 1 and l2 == 0")
+    assert relu.groupby("biases").size().to_dict() == dict.fromkeys(
+        ("all", "first", "last", "none"), 4
+    )
+    assert table.query("activation == 'linear'").groupby("lr").size().tolist() == [4, 4, 4, 4]
+    # A hyperplane's zero set is as far off as the hyperplane is; one far away counts as one unit
+    net, gamma = Net(2, (), "linear", "last"), 1e-2
+    for offset, away in ((0.0, 0.0), (0.003, 0.6), (0.5, 100.0), (8.0, 200.0)):
+        theta = np.array([2**-0.5, 2**-0.5, offset])
+        assert record_nets.zero_set(net, theta, gamma) == pytest.approx(away, rel=0.05, abs=0.02)
 
 
 def test_minima_with_wrong_labels_are_recorded_as_they_come_out():
