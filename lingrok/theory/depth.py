@@ -121,16 +121,16 @@ def depth_law(
     problem = Problem(data, loss=loss, bias=bias)
     plain = [_Place(problem, run.w[i], run.b[i : i + 1] if bias else _NO_BIAS) for i in keep]
     share = np.zeros(len(keep))  # of the force on the u_k, what they grow by
-    swung, near = [one.still() for one in plain], np.zeros(len(keep), dtype=bool)
+    swung, possible = [one.still() for one in plain], np.zeros(len(keep), dtype=bool)
     # The first time only tells which places may be at the edge: a swing makes less of K
     for attempt in range(3):
         if attempt:
-            for at in np.flatnonzero(near):
+            for at in np.flatnonzero(possible):
                 swung[at] = plain[at].swung(1 - share[at])
         stiff, size, fade = np.array([(one.stiff, one.size, one.fade) for one in swung]).T
         first, others, grown = _lengths(start, norm[keep], np.sqrt(2 / (rate * stiff)))
         held = others >= (1 - 1e-9) * np.sqrt(2 / (rate * stiff))
-        near = near if attempt else held
+        possible = possible if attempt else held
         pull = force * np.where(held, fade, 1)
         middle = np.sqrt(others * np.append(start[1:].prod(), others[:-1]))
         spent = np.diff(first, prepend=start[0]) / (pull * rate * middle)
@@ -190,6 +190,8 @@ class _Place:
             theta -= (
                 np.linalg.solve(self.rest @ (first + second) @ self.rest.T / 2, off) @ self.rest
             )
+            if abs(size - before) < 1e-5 * size:
+                break
         return _Swung(theta[:d], theta[d:], size, stiff, force / plain)
 
 
