@@ -103,7 +103,9 @@ def _said(value: object) -> str:
         said = str(value)
     elif isinstance(value, int | float | np.integer | np.floating):
         short = f"{float(value):g}"
-        said = _format.short(short if float(short) == value else str(value))
+        # The last bits of a computed number differ between machines; an integer has none
+        full = str(value) if isinstance(value, int | np.integer) else f"{float(value):.10g}"
+        said = _format.short(short if float(short) == value else full)
     elif isinstance(value, list | tuple) and len(value) <= _SHORT:
         inner = [_said(one) for one in value]
         said = f"[{', '.join(inner)}]" if "…" not in inner else said

@@ -88,6 +88,15 @@ def test_a_seed_is_written_with_all_its_digits(seed):
     assert np.array_equal(same.X, sample_standard(2, 2, seed=seed, gamma=0.123456789).X)
 
 
+def test_a_computed_number_is_written_the_same_on_every_machine():
+    strength = 3.1899328650340242e-9
+    calls = {
+        origins(sample_standard(2, 2, seed=1, gamma=gamma))[0].call
+        for gamma in (strength, strength * (1 + 2e-15), strength * (1 - 2e-15))
+    }
+    assert calls == {"sample_standard(2, 2, seed=1, gamma=3.189932865e-9)"}
+
+
 def test_two_draws_of_one_generator_are_two_sources():
     rng = np.random.default_rng(5)
     first, second = (origins(sample_standard(2, 2, seed=rng))[0] for _ in range(2))
