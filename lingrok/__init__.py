@@ -25,6 +25,7 @@ _PUBLIC = {
         "ResidualLimit", "bias_curve", "bias_limit", "grokking_bounds", "residual_limit",
     ),
     "theory.clocks": ("clock",),
+    "theory.depth": ("DepthLaw", "depth_law"),
     "theory.meanfield": ("MeanField", "mean_field"),
     "theory.noise": ("NoiseLaw", "noise_law", "separability_threshold"),
     "theory.predictions": (

@@ -7,6 +7,7 @@ import pytest
 
 from lingrok import DivergenceError, gradient_descent, nets, rules, sample_standard
 from lingrok.nets import Net, NetProblem, train
+from lingrok.problem import Problem
 
 BIASES = ("none", "first", "last", "all")
 
@@ -58,6 +59,25 @@ def test_without_hidden_layers_it_is_descent_on_the_hyperplane(data):
     np.testing.assert_allclose(there.b, plain.b, rtol=1e-12)
     assert run.gradient_evaluations == plain.gradient_evaluations == 500
     np.testing.assert_array_equal(there.steps, plain.steps)
+
+
+def test_biases_in_layers_move_the_bias_as_derived(data):
+    net = Net(3, (4, 2), "linear", "all")
+    theta = np.random.default_rng(0).standard_normal(net.size)
+    w, b = net.hyperplane(theta)
+    *force, push = -Problem(data).gradient(np.append(w, b))
+    step = -1e-6 * NetProblem(data, net).gradient(theta)
+    moved = (net.hyperplane(theta + step)[1] - net.hyperplane(theta - step)[1]) / 2e-6
+    (one, two, three), (first, second, _) = net.layers(theta)
+    # What a layer's output counts for, what comes into it of the inputs, and of the biases
+    layers = [(three @ two, np.eye(3), np.zeros(3)), (three, one, first),
+              (np.ones(1), two @ one, two @ first + second)]  # fmt: skip
+    told = sum(
+        np.sum(out**2) * ((1 + c @ c) * push + c @ (into @ force) * (k > 0))
+        for k, (out, into, c) in enumerate(layers)
+    )
+    assert moved == pytest.approx(told, rel=1e-6)
+    assert abs(told) > 2 * abs(push)  # it was push with a bias at the output only
 
 
 def test_layers_stay_balanced(data):

@@ -1,0 +1,140 @@
+"""Make data/nets-rates.csv, or go on with it after a stop: a quarter of an hour on one core.
+
+    python tools/record_rates.py [JOBS]
+
+Two-layer ReLU nets at three rates, and one of them to a million steps. Chapter 13 compares them
+with the law of deep linear nets at the edge of stability, where these nets live.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from record_grokking_times import described, written
+from record_nets import PLANE, sets
+
+from lingrok import records
+from lingrok.nets import Net, NetProblem, train
+from lingrok.runs.recipes import Column
+from lingrok.runs.sweep import sweep
+
+RECORD = records.DATA / "nets-rates.csv"
+LATER = np.unique(np.round(np.geomspace(1e2, 1e6, 21)).astype(np.int64)) - 2  # and the step after
+ALONG = np.linspace(-0.8, 0.8, 81)[:, None] * 5 * np.array([1.0, -1.0])  # places on the separator
+NORMAL = np.array([1.0, 1.0]) / 2**0.5
+
+
+def crossings(net: Net, theta: np.ndarray, gamma: float) -> np.ndarray:
+    """Where the zero set is, seen from the true separator, in half margins; + is class +1's side.
+
+    A place without a zero within one unit of it counts as one unit away.
+    """
+    away = np.unique(np.r_[0.0, np.geomspace(gamma / 100, 1, 200)])
+    away = np.r_[-away[:0:-1], away]
+    points = ALONG[:, None] + away[None, :, None] * NORMAL
+    signs = net.scores(theta, points.reshape(-1, 2)).reshape(len(ALONG), -1) > 0
+    # The crossing that is nearest to the separator
+    crosses = signs[:, 1:] != signs[:, :-1]
+    middle = (away[1:] + away[:-1]) / 2
+    nearest = np.argmin(np.where(crosses, np.abs(middle), np.inf), axis=1)
+    return np.where(crosses.any(axis=1), middle[nearest], 1.0) / (gamma / 2)
+
+
+def slope(net: Net, theta: np.ndarray, gamma: float) -> float:
+    """Score gained over a half margin across the true separator, median along it."""
+    step = gamma / 4 * NORMAL
+    return float(np.median(net.scores(theta, ALONG + step) - net.scores(theta, ALONG - step)))
+
+
+def sharpest(problem: NetProblem, theta: np.ndarray) -> float:
+    """Largest curvature of the loss, by power iteration on differences of gradients."""
+
+    def largest(less: float) -> float:
+        along, curvature = np.random.default_rng(0).standard_normal(theta.size), 0.0
+        for _ in range(60):
+            along /= np.linalg.norm(along)
+            there, back = (problem.gradient(theta + way) for way in (1e-5 * along, -1e-5 * along))
+            change = (there - back) / 2e-5 - less * along
+            curvature, along = float(along @ change) + less, change
+        return curvature
+
+    found = largest(0.0)
+    # The largest in size may be negative, where a kink is near, and no curvature at all on it
+    found = found if found > 0 else largest(found)
+    return found if found > 0 else np.nan
+
+
+def run(biases: str, lr: float, steps: int, seed: int, **setting: Any) -> dict[str, float]:
+    """Train, and measure means over two steps, since a net may swing from one to the next.
+
+    What is NaN lies beyond the run.
+    """
+    data, _, shell = sets(seed, **setting)
+    net, gamma = Net(2, (64,), "relu", biases), setting["gamma"]
+    first = LATER[steps > LATER]
+    at = np.union1d(first, first + 1)
+    ran = train(data, net, steps, start=net.start(seed=seed), lr=lr, checkpoints=at)
+    right = ran.accuracy(shell)
+    slopes = np.array([slope(net, theta, gamma) for theta in ran.thetas])
+    found: dict[str, float] = {}
+    for t in LATER:
+        now = np.flatnonzero((at == t) | (at == t + 1))
+        found[f"at {t}"] = right[now].mean() if len(now) else np.nan
+        found[f"slope {t}"] = slopes[now].mean() if len(now) else np.nan
+    places = np.mean([crossings(net, theta, gamma) for theta in ran.thetas[-2:]], axis=0)
+    found |= {
+        "stiffness": lr * sharpest(NetProblem(data, net), ran.thetas[-1]),
+        "offset": places.mean(), "spread": places.std(),
+    }  # fmt: skip
+    return {name: float(f"{value:.6g}") for name, value in found.items()}
+
+
+def settings() -> list[tuple[list[dict[str, Any]], range]]:
+    """Three rates, with biases in no and in all layers; one of them ten times as long."""
+    grid = [
+        {"biases": biases, "lr": lr, "steps": 100_000} | PLANE
+        for biases in ("none", "all")
+        for lr in (0.03, 0.1, 0.3)
+    ]
+    longer = [{"biases": "all", "lr": 0.1, "steps": 1_000_000} | PLANE]
+    return [(grid, range(3)), (longer, range(1))]
+
+
+def column(name: str) -> Column:
+    """Say what a column holds."""
+    own = {
+        "biases": Column("string", "layers that have them: none or all"),
+        "lr": Column("number", "learning rate"),
+        "stiffness": Column("number", "rate times largest curvature at the end; NaN at a kink"),
+        "offset": Column("number", "mean of the zero set's place across, in half margins"),
+        "spread": Column("number", "standard deviation of that place along the separator"),
+    }
+    if name.startswith("slope "):
+        return Column("number", f"score gained over a half margin, step {name[6:]} and the next")
+    return own.get(name) or described(name)
+
+
+def main(jobs: int = 1, record: Path = RECORD) -> None:
+    store = record.parent / ".work" / record.stem / "runs.db"
+    store.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    parts = [
+        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in settings()
+    ]
+    columns = list(parts[0])
+    records.enter(
+        record, written(pd.concat(parts)), title="ReLU nets at three rates, a row a run",
+        columns={name: column(name) for name in columns},
+        key=columns[: columns.index("seed") + 1],
+        recipe={
+            "command": "python tools/record_rates.py",
+            "seconds": round(time.perf_counter() - start, 1),
+        },
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
