@@ -32,18 +32,23 @@ def law(rho, kappa, gamma):
     return ((rho + 1) * m + rest) * (1 + rho) / (rho * gamma**2)
 
 
+def given_away(rho, kappa, gamma, nu=0.0):
+    """phi, the share of m* before which b is in balance; 1 where the theorem promises none."""
+    L = np.log(rho) / 2
+    Lambda = L * (2 / (kappa * gamma**2) - 1)
+    phi = 2 * np.exp(1 + nu - Lambda)
+    return phi if phi < 1 and phi * (Lambda + L / 2) <= 1 else 1.0
+
+
 def bounds(rho, kappa, gamma, nu=0.0):
     """Both bounds on T / T_Q, but for the one step; the lower is 0 where it says nothing."""
     L, g = np.log(rho) / 2, gamma**2 / 4
     E = 2 * np.arctanh(g * np.tanh(L))
     high = np.exp(E * (1 / 2 + 1 / kappa)) * (1 + E / L)
-    Lambda = L * (2 / (kappa * gamma**2) - 1)
-    q = 2 * np.exp(1 + nu - Lambda)
-    if q >= 1 or q * (Lambda + L / 2) > 1:
-        return 0.0, high
+    phi = given_away(rho, kappa, gamma, nu)
     c = 1 / 2 - np.expm1(-2 * L) / (4 * L)
-    low = np.exp(-nu * gamma**2 / 2 - q * margin(rho, kappa))
-    return max(0.0, low * ((1 - q) / np.cosh(E) - c * kappa * gamma**2)), high
+    low = np.exp(-nu * gamma**2 / 2 - phi * margin(rho, kappa))
+    return max(0.0, low * ((1 - phi) / np.cosh(E) - c * kappa * gamma**2)), high
 
 
 def flow(rho, kappa, gamma, *, exponential=False, density=0.0):
@@ -103,6 +108,41 @@ def test_flow_lies_between_the_bounds(seed):
     low, high = bounds(rho, kappa, gamma)
     assert low - 1e-8 <= ratio <= high + 1e-8
     assert ratio <= 1 + 1.5 * gamma**2 + 1e-8
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_bias_is_in_balance_from_the_promised_margin_on(seed):
+    # eq-t-late, from which the lower bound comes: with exp(nu - Lambda) in place of
+    # exp(1 + nu - Lambda) it fails where phi is about 1, for small imbalances
+    rng, promised = np.random.default_rng(seed), []
+    for _ in range(200):
+        rho, nu = 1 + 10 ** rng.uniform(-3, 3), rng.choice([0.0, 1.0, rng.uniform()])
+        kappa, Lambda = 1 + rng.choice([0, 1]) * 10 ** rng.uniform(-2, 1), rng.uniform(0.5, 8)
+        L = np.log(rho) / 2
+        gamma = np.sqrt(2 / (kappa * (Lambda / L + 1)))
+        phi = given_away(rho, kappa, gamma, nu)
+        if phi == 1:
+            continue
+        promised.append(phi)
+        at = (1 - phi) * margin(rho, kappa) - nu * gamma**2 / 2
+        assert 2 * np.arcsinh(np.sinh(L) * np.exp(-2 * at / gamma**2)) <= phi * L
+    assert max(promised) > 0.25
+
+
+@pytest.mark.parametrize(
+    ("rho", "kappa", "gamma", "nu"),
+    [(1.00394, 1.019, 0.0621, 0.283), (1.005, 7.77, 0.0257, 0.244), (1.096, 1, 0.286, 0.284)],
+)
+def test_the_bias_is_too_late_where_nothing_is_promised(rho, kappa, gamma, nu):
+    # where the theorem without its factor of e would promise something, and be wrong
+    assert given_away(rho, kappa, gamma, nu) == 1
+    L = np.log(rho) / 2
+    Lambda = L * (2 / (kappa * gamma**2) - 1)
+    phi = 2 * np.exp(nu - Lambda)
+    assert phi < 1
+    assert phi * (Lambda + L / 2) <= 1.0
+    at = (1 - phi) * margin(rho, kappa) - nu * gamma**2 / 2
+    assert 2 * np.arcsinh(np.sinh(L) * np.exp(-2 * at / gamma**2)) > 2 * phi * L
 
 
 def first_order(rho, kappa):

@@ -34,7 +34,8 @@ body { display: block; background: white; }
 """
 # What a printed page has no use for
 UNUSED = (
-    ".headerlink, script, source, [hidden], details, .lingrok-explainer :is(.controls, .reading)"
+    ".headerlink, script, source, [hidden], details:not(.sd-dropdown), "
+    ".lingrok-explainer :is(.controls, .reading)"
 )
 FOOTER = """
 <div style="width: 100%; font-size: 8px; text-align: center; font-family: sans-serif">
@@ -55,6 +56,8 @@ def article(page, name, names):
     found = page.select_one("article.bd-article")
     for unused in found.select(UNUSED):
         unused.decompose()
+    for proof in found.select("details.sd-dropdown"):
+        proof["open"] = ""
     for control in found.select("figure.lingrok-pictures > div:has(input)"):
         value = control.span.get_text(" ", strip=True)
         control.replace_with(BeautifulSoup(f"<p>{html.escape(value)}</p>", "html.parser"))

@@ -107,7 +107,7 @@ def said(path, number, match):
 
 
 def plain(path, number, text):
-    """Markdown without MyST: roles resolved, equations tagged, the answer as a quotation."""
+    """Markdown without MyST: roles resolved, equations tagged, boxes opened, answers quoted."""
     # A role may break over lines only where its text does: never here
     text = ROLE.sub(lambda match: said(path, number, match), text)
     text = re.sub(
@@ -122,6 +122,13 @@ def plain(path, number, text):
         flags=re.DOTALL,
     )
     text = re.sub(r":::\{explainer\}\n.*?\n:::", EXPLAINER, text, flags=re.DOTALL)
+    text = re.sub(
+        r":::\{(?:admonition|dropdown)\} (.*)\n(?::\w+:.*\n)*\n?(.*?)\n:::",
+        lambda match: f"**{match[1]}.**\n\n{match[2]}",
+        text,
+        flags=re.DOTALL,
+    )
+    text = re.sub(r"\[([^]]+)\]\((?:thm|cor|prop|con)-[\w-]+\)", r"\1", text)
     return re.sub(r"\]\((\.\./)?(\w+)\.md\)", r"](../\2.md)", text)
 
 
