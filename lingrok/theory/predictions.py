@@ -25,6 +25,7 @@ _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, fo
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
 _RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
+_PANELS = 12  # of a run, each twice as long as the one before: margins of 1 and of thousands count
 _XI, _XI_WEIGHT = hermegauss(7)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
 
@@ -282,8 +283,8 @@ class _Balance:
         def excess(b: FloatArray) -> FloatArray:
             return self.many * self.loss.slope(m + b) - self.few * self.loss.slope(m - b)
 
-        for _ in range(60):
-            high = np.where(excess(high) > 0, 2 * high, high)
+        while (short := (excess(high) > 0) & (high < 1e18)).any():
+            high = np.where(short, 2 * high, high)
         for _ in range(80):
             middle = (low + high) / 2
             up = excess(middle) > 0
@@ -300,8 +301,10 @@ class _Balance:
 
     def steps(self, margins: FloatArray, lr: float, l2: float) -> FloatArray:
         """Predict when margins are reached: never, from where the penalty holds the force."""
-        scale, (nodes, weight) = lr * self.gamma**2 / (2 * self.n), leggauss(32)
-        nodes, weight = (nodes + 1) / 2, weight / 2
+        scale, (nodes, weight) = lr * self.gamma**2 / (2 * self.n), leggauss(12)
+        width = np.append(0.5**_PANELS, 0.5 ** np.arange(_PANELS, 0, -1))[:, None]
+        nodes = (np.append(0, width[1:])[:, None] + width * (nodes + 1) / 2).ravel()
+        weight = (width * weight / 2).ravel()
         if l2 == 0 and self.loss.smooth:
             with np.errstate(divide="ignore"):
                 return margins * (1 / self.pull(np.outer(margins, nodes)) @ weight) / scale
