@@ -20,10 +20,12 @@ class Calculator:
 
     def _repr_html_(self) -> str:
         time = quadrature_time(0.05, n=2000, sv_pos=350, sv_neg=250, gamma=1e-3)
-        style, script = ((_FILES / f"calculator.{kind}").read_text("utf-8") for kind in ("css", "js"))
+        style, script = (
+            (_FILES / f"calculator.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
+        )
         said = typeset(f"At the book's setting the law says T (95 %) = {time:.1e} steps.")
         return (
-            f'<div class="lingrok-calculator" role="group" aria-label="calculator"><style>{style}</style>'
-            f'<div class="result" aria-live="polite"><p>{said}</p></div>'
+            f'<div class="lingrok-calculator" role="group" aria-label="calculator">'
+            f'<style>{style}</style><div class="result" aria-live="polite"><p>{said}</p></div>'
             f"<script>{script}</script></div>"
         )
