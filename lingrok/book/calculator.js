@@ -84,7 +84,7 @@
   const CONTROLS = {
     gamma: ["margin γ", -4, -1, 0.05, -3, decades],
     n: ["points N", 2, 7, 0.05, 3.3, decades],
-    planted: ["planted points of both classes", 0.3, 6, 0.02, 2.78, (x) => Math.round(decades(x))],
+    planted: ["planted points", 0.3, 6, 0.02, 2.78, (x) => Math.round(decades(x))],
     imbalance: ["imbalance of the planted points", 1, 10, 0.1, 1.4, Number],
     d: ["dimension d", 0, 3, 0.1, 0.3, (x) => Math.round(decades(x))],
     l2: ["penalty λ of w", -13, -1, 0.1, -13, (x) => (x > -13 ? decades(x) : 0)],
@@ -121,7 +121,7 @@
 
   // Two panels, one above the other, over five decades of steps
   const draw = (box, points, full, { late, back }) => {
-    const width = Math.max(280, Math.min(full, 720)), left = 48, right = width - 12;
+    const width = Math.max(280, Math.min(full, 720)), left = 48, right = width - 18;
     const first = Math.round(Math.log10(points[120].steps)) - 3, end = first + 5;
     const x = (steps) => left + (right - left) * (Math.log10(steps) - first) / 5;
     const high = ({ accuracy }) => 148 - 230 * (accuracy - 0.5), deep = ({ distance }) => 290 - 30 * Math.log10(distance);
@@ -129,8 +129,8 @@
     const rule = (d, y, label) => `<path d="${d}" class="grid"/>${label && text(left - 6, y + 4, label, "end")}`;
     const curve = (name, y, kept) => (kept.length ? `<path class="${name}" d="M${kept.map((one) =>
       `${x(one.steps).toFixed(1)} ${y(one).toFixed(1)}`).join("L")}${kept.at(-1) === seen.at(-1) ? `H${right}` : ""}"/>` : "");
-    const dot = (steps, y, words) => (steps >= 10 ** first && steps <= 10 ** end
-      ? `<circle cx="${x(steps)}" cy="${y}" r="4"/>${text(x(steps) + 8, y - 6, words, "start")}` : "");
+    const dot = (steps, y, below, words) => (steps >= 10 ** first && steps <= 10 ** end
+      ? `<circle cx="${x(steps)}" cy="${y}" r="4"/>${text(x(steps) + 8, y + below, words, "start")}` : "");
     const seen = points.filter(({ steps }) => steps >= 10 ** first && steps <= 10 ** end);
     const parts = [text(left, 16, "accuracy on the concentrated test", "start"),
       text(left, 184, "distance of the hyperplane, half margins", "start"), text((left + right) / 2, 354, "step", "middle")];
@@ -138,7 +138,7 @@
     for (const k of [-1, 0, 1, 2, 3]) parts.push(rule(`M${left} ${deep({ distance: 10 ** k })}H${right}`, 290 - 30 * k, number(10 ** k)));
     for (let k = first; k <= end; k++) parts.push(rule(`M${x(10 ** k)} 26V154M${x(10 ** k)} 194V320`, 0, ""), text(x(10 ** k), 337, `10${raised(k)}`, "middle"));
     parts.push(curve("accuracy", high, seen), curve("distance", deep, seen.filter(({ distance }) => distance > 0.1 && distance < 1e3)),
-      dot(late, high({ accuracy: 0.95 }), ""), dot(back, deep({ distance: 1 }), "T by distance"));
+      dot(late, high({ accuracy: 0.95 }), 16, "T (95 %)"), dot(back, deep({ distance: 1 }), -6, "T by distance"));
     box.setAttribute("viewBox", `0 0 ${width} 362`);
     box.setAttribute("width", width);
     box.innerHTML = parts.join("");

@@ -5,8 +5,6 @@ from pathlib import Path
 from ..theory.predictions import quadrature_time
 from .style import typeset
 
-_FILES = Path(__file__).parent
-
 
 class Calculator:
     """Controls for `quadrature_time`, with a penalty and momentum, and its curve.
@@ -20,9 +18,7 @@ class Calculator:
 
     def _repr_html_(self) -> str:
         time = quadrature_time(0.05, n=2000, sv_pos=350, sv_neg=250, gamma=1e-3)
-        style, script = (
-            (_FILES / f"calculator.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
-        )
+        style, script = (Path(__file__).with_suffix(s).read_text("utf-8") for s in (".css", ".js"))
         said = typeset(f"At the book's setting the law says T (95 %) = {time:.1e} steps.")
         return (
             f'<div class="lingrok-calculator" role="group" aria-label="calculator">'

@@ -25,7 +25,6 @@ _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, fo
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
 _RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
-_PANELS = 12  # of a run, each twice as long as the one before: margins of 1 and of thousands count
 _XI, _XI_WEIGHT = hermegauss(7)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
 
@@ -149,8 +148,8 @@ def quadrature_time(
 
     to get there, with n points, planted ones included: T grows like 1 / (lr gamma^2 n_S), n_S / n
     being the planted share, and the sizes of the classes do not enter. A penalty l2 of w takes
-    4 n l2 m / gamma^2 from the pull below dm. Infinite where the hyperplane never comes back: from
-    `critical_l2` on, and where the balance does not let it. (With momentum, lr is lr / (1 - it).)
+    4 n l2 m / gamma^2 from the pull below dm: from `critical_l2` on T is infinite, as it is where
+    the balance never lets the hyperplane back. With momentum, lr stands for lr / (1 - momentum).
 
     Raises
     ------
@@ -186,9 +185,8 @@ def quadrature_curve(
     Returns
     -------
     steps, distance, accuracy : (k,) arrays
-        When the margin is reached, infinite where it is not; then the hyperplane's distance from
-        the origin in units of gamma/2, b/m, and the accuracy on the concentrated shell for w along
-        w_true: a class is wrong up to that distance.
+        When the margin is reached, infinite where it is not; the hyperplane's distance b/m then, in
+        units of gamma/2; and the accuracy on the shell for w along w_true.
 
     Raises
     ------
@@ -201,8 +199,7 @@ def quadrature_curve(
     if (m <= 0).any():
         raise ValueError(f"margins must be above 0, got {m.min():g}")
     distance = balance.bias(m) * (not balance.equal) / m
-    inner = balance.gamma / 2
-    outer = min(alpha * balance.gamma, HALF_WIDTH * np.sqrt(d))
+    inner, outer = gamma / 2, min(alpha * gamma, HALF_WIDTH * np.sqrt(d))
     nodes, weight = leggauss(48)
     end = np.append(np.clip(distance * inner, inner, outer), outer)[:, None]
     inside = (end - inner)[:, 0] * (slice_area(inner + (end - inner) * (nodes + 1) / 2, d) @ weight)
@@ -248,9 +245,7 @@ def critical_l2(
         return np.inf
     if n_pos is None or n_neg is None:
         last = balance.margin()
-        if np.isinf(last):
-            return 0.0
-        return balance.penalty(last)
+        return 0.0 if np.isinf(last) else balance.penalty(last)
     return stationary_l2(
         (n_pos, n_neg), (sv_pos, sv_neg), d=d, gamma=gamma, loss=loss, kappa=balance.kappa
     )
@@ -302,7 +297,8 @@ class _Balance:
     def steps(self, margins: FloatArray, lr: float, l2: float) -> FloatArray:
         """Predict when margins are reached: never, from where the penalty holds the force."""
         scale, (nodes, weight) = lr * self.gamma**2 / (2 * self.n), leggauss(12)
-        width = np.append(0.5**_PANELS, 0.5 ** np.arange(_PANELS, 0, -1))[:, None]
+        # Each panel is twice as long as the one before: margins of 1 and of thousands count
+        width = 0.5 ** np.append(12, np.arange(12, 0, -1))[:, None]
         nodes = (np.append(0, width[1:])[:, None] + width * (nodes + 1) / 2).ravel()
         weight = (width * weight / 2).ravel()
         if l2 == 0 and self.loss.smooth:
