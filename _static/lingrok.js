@@ -30,7 +30,8 @@ document.addEventListener("DOMContentLoaded", () => {
 // From the top of an article to what can be moved, past all links between.
 document.addEventListener("DOMContentLoaded", () => {
   const title = document.querySelector("article.bd-article h1");
-  const controls = [...document.querySelectorAll("article input[type=range]")];
+  // Of a calculator's sliders the first
+  const controls = [...document.querySelectorAll("article input[type=range]:not(.lingrok-calculator div + div input)")];
   if (!title || !controls.length) return;
   const list = document.createElement("nav");
   list.className = "lingrok-skip";

@@ -30,7 +30,7 @@ _PUBLIC = {
     "theory.noise": ("NoiseLaw", "noise_law", "separability_threshold"),
     "theory.predictions": (
         "PredictedTime", "critical_l2", "predicted_accuracy", "predicted_grokking_time",
-        "quadrature_time",
+        "quadrature_curve", "quadrature_time",
     ),
     "runs.ensemble": ("Ensemble", "ensemble"),
     "runs.sweep": ("sweep",),

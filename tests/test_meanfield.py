@@ -13,11 +13,13 @@ from lingrok import (
     critical_l2,
     crossing_time,
     ensemble,
+    fast_forward,
     gradient_descent,
     mean_field,
     minimiser,
     predicted_accuracy,
     predicted_grokking_time,
+    quadrature_curve,
     quadrature_time,
     sample_concentrated,
     sample_standard,
@@ -31,9 +33,10 @@ from lingrok.losses import (
     huber,
     polynomial,
 )
+from lingrok.rules import HeavyBall
 from lingrok.theory.meanfield import System
 from lingrok.theory.population import lateral_variance, projections, slice_area
-from lingrok.theory.predictions import _lateral_distribution
+from lingrok.theory.predictions import _Balance, _lateral_distribution
 
 DIMENSIONS = (1, 2, 3, 16, 256, 1024)
 SIGMAS = 4.0  # of what chance may do; seeds are fixed, so a test fails always or never
@@ -561,3 +564,88 @@ def test_critical_penalty_of_support_vectors_and_its_bounds():
         critical_l2(0, **known, loss=SQUARED)
     with refuses("loss", "SQUARED"):
         quadrature_time(0, **known, loss=SQUARED)
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, EXPONENTIAL, polynomial(1), polynomial(2)], ids=str)
+@pytest.mark.parametrize(("share", "momentum"), [(0, 0), (0, 0.9), (0.5, 0), (0.99, 0.9)])
+def test_the_curve_is_the_walk_of_planted_points(loss, share, momentum):
+    many, few, gamma = 35, 25, 1e-3
+    known = {"n": 60, "sv_pos": many, "sv_neg": few, "gamma": gamma, "loss": loss}
+    l2 = share * critical_l2(0.05, **known)
+    known |= {"lr": 0.1 / (1 - momentum), "l2": l2}
+    law = quadrature_time(0.05, **known)
+    y = np.repeat([1.0, -1.0], [many, few])
+    steps = np.unique(np.geomspace(1, 3 * law, 600).astype(np.int64))
+    run = fast_forward(
+        Dataset(y[:, None] * gamma / 2, y, gamma=gamma), int(steps[-1]), checkpoints=steps,
+        loss=loss, l2=l2, rule=HeavyBall(0.1, momentum),
+    )  # fmt: skip
+    level = gamma / 2 * 2.9  # 1 + 2 * 0.05 * 19
+    assert crossing_time(run.steps, run.distance, level) == pytest.approx(law, rel=2e-3)
+    margin = run.norm * gamma / 2
+    late = margin > 0.05
+    found, distance, _ = quadrature_curve(margin[late], **known)
+    np.testing.assert_allclose(found, run.steps[late], rtol=1e-4)
+    np.testing.assert_allclose(distance * gamma / 2, run.distance[late], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss", [LOGISTIC, EXPONENTIAL, SQUARED_HINGE, HINGE, huber(0.3), polynomial(1)], ids=str
+)
+@pytest.mark.parametrize("planted", [(350, 250), (301, 300), (1000, 10)])
+def test_a_penalty_slows_down_until_nothing_moves(loss, planted):
+    known = {"n": 2000, "sv_pos": planted[0], "sv_neg": planted[1], "gamma": 1e-3, "loss": loss}
+    edge = critical_l2(0.05, **known)
+    shares = [0, 1e-9, 0.5, 0.9, 1 - 1e-3, 1 - 1e-6, 1 - 1e-9, 1, 1.5]
+    times = np.array([quadrature_time(0.05, **known, l2=share * edge) for share in shares])
+    assert times[1] == pytest.approx(times[0], rel=1e-8)
+    assert (np.diff(times[:-1]) > 0).all()
+    assert np.isinf(times[-2:]).all()
+    # A zero of the speed, once more as near: as much again
+    assert times[6] - times[5] == pytest.approx(times[5] - times[4], rel=0.01)
+    balance = _Balance(0.05, n=2000, planted=planted, gamma=1e-3, alpha=10.0, loss=loss)
+    last = balance.margin()
+
+    def slowness(m):
+        pull = float(balance.pull(np.array([m]))[0])
+        return 1 / (1e-2 * (1e-6 / 4000 * pull - 0.999 * edge * m))
+
+    near = last * (1 - 10.0 ** -np.arange(1, 6))
+    area = quad(slowness, 0, last, epsabs=0, epsrel=1e-9, limit=400, points=near)[0]
+    assert times[4] == pytest.approx(area, rel=1e-8)
+
+
+def test_the_curve_ends_where_the_penalty_holds_it():
+    known = {"n": 2000, "sv_pos": 350, "sv_neg": 250, "gamma": 1e-3}
+    edge = critical_l2(0.05, **known)
+    steps, distance, accuracy = quadrature_curve([1e-3, 0.05, 0.12, 1.0], **known, l2=edge / 2)
+    assert (np.diff(steps[:3]) > 0).all()
+    assert steps[2] < np.inf == steps[3]
+    assert distance[2] < 2.9 < distance[1]
+    assert 0.5 == accuracy[0] < accuracy[1] < 0.95 < accuracy[2] < accuracy[3] == 1
+    steps, distance, accuracy = quadrature_curve([1.0, 2.0], **known | {"sv_pos": 250})
+    assert steps[0] > 0
+    assert (distance == 0).all()
+    assert (accuracy == 1).all()
+    # No pull is left beyond a margin of 1
+    steps, _, _ = quadrature_curve([0.9, 1.001], **known, loss=SQUARED_HINGE)
+    assert steps[0] < np.inf == steps[1]
+
+
+@pytest.mark.parametrize("d", [1, 2, 300])
+def test_the_curves_accuracy_is_that_of_sampled_shells(d):
+    known = {"n": 2000, "sv_pos": 350, "sv_neg": 250, "gamma": 0.05, "d": d, "alpha": 20.0}
+    _, distance, accuracy = quadrature_curve([0.03, 0.08, 0.2], **known)
+    shell = sample_concentrated(50_000, 50_000, d=d, gamma=0.05, alpha=20.0, seed=0)
+    projection = (shell.X @ shell.w_true)[:, None]
+    measured = ((projection > -distance * 0.025) == (shell.y[:, None] > 0)).mean(axis=0)
+    np.testing.assert_allclose(measured, accuracy, atol=4 * 0.5 / np.sqrt(50_000))
+
+
+def test_the_curve_refuses():
+    known = {"n": 100, "sv_pos": 20, "sv_neg": 10, "gamma": 1e-3}
+    for wrong, value in (({"margins": [1, 0]}, "0"), ({"d": 0}, "0"), ({"l2": -1}, "-1")):
+        with refuses(next(iter(wrong)), value):
+            quadrature_curve(**{"margins": [1.0]} | known | wrong)
+    with refuses("l2", "-1"):
+        quadrature_time(0, **known, l2=-1)

@@ -23,7 +23,6 @@ import numpy as np
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from chromium import chromium
 from lingrok_book.typeset import typeset
 from make_pdf import print_book
 from pypdf import PdfReader
@@ -60,17 +59,6 @@ def book(tmp_path_factory):
     done = subprocess.run(build, env=known, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        if found is None:
-            reason = "no Chromium: the README says how to get it"
-            if os.environ.get("LINGROK_BROWSER") == "required":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        yield found
 
 
 class Visits:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import brentq
@@ -135,7 +136,7 @@ def predicted_grokking_time(
 
 def quadrature_time(
     eps: float, *, n: int, sv_pos: int, sv_neg: int, gamma: float, lr: float = 1e-2,
-    alpha: float = 10.0, loss: Loss = LOGISTIC,
+    alpha: float = 10.0, loss: Loss = LOGISTIC, l2: float = 0.0,
 ) -> float:  # fmt: skip
     """Predict T_te(eps), in steps, in the limit where only the planted support vectors count.
 
@@ -146,8 +147,9 @@ def quadrature_time(
         T = 4 n / (lr gamma^2)  integral from 0 to m* of dm / (2 sv_pos s(m + b(m)))
 
     to get there, with n points, planted ones included: T grows like 1 / (lr gamma^2 n_S), n_S / n
-    being the planted share, and the sizes of the classes do not enter. Infinite where the balance
-    never lets the hyperplane back.
+    being the planted share, and the sizes of the classes do not enter. A penalty l2 of w takes
+    4 n l2 m / gamma^2 from the pull below dm: from `critical_l2` on T is infinite, as it is where
+    the balance never lets the hyperplane back. With momentum, lr stands for lr / (1 - momentum).
 
     Raises
     ------
@@ -156,15 +158,52 @@ def quadrature_time(
         point go, as the squared one: there the others count.
     """
     balance = _Balance(eps, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
-    scale = 4 * balance.n / (_checks.positive("lr", lr) * balance.gamma**2)
+    lr, l2 = _checks.positive("lr", lr), _checks.at_least_zero("l2", l2)
     if balance.equal:
         return 0.0
     last = balance.margin()
-    if np.isinf(last):
+    if np.isinf(last) or l2 >= balance.penalty(last):
         return np.inf
-    nodes, weight = leggauss(32)
-    m, weight = last * (nodes + 1) / 2, last * weight / 2
-    return float(scale * weight @ (0.5 / balance.pull(m)))
+    return float(balance.steps(np.array([last]), lr, l2)[0])
+
+
+def quadrature_curve(
+    margins: npt.ArrayLike, *, n: int, sv_pos: int, sv_neg: int, gamma: float, d: int = 2,
+    lr: float = 1e-2, alpha: float = 10.0, loss: Loss = LOGISTIC, l2: float = 0.0,
+) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
+    """Predict a run in the limit of `quadrature_time`, at margins m = gamma/2 ||w||.
+
+    Parameters
+    ----------
+    margins : (k,) array
+        All above 0.
+    d : int
+        Dimension of the points: how the shell is filled depends on it, the run does not.
+    n, sv_pos, sv_neg, gamma, lr, alpha, loss, l2
+        As in `quadrature_time`.
+
+    Returns
+    -------
+    steps, distance, accuracy : (k,) arrays
+        When the margin is reached, infinite where it is not; the hyperplane's distance b/m then, in
+        units of gamma/2; and the accuracy on the shell for w along w_true.
+
+    Raises
+    ------
+    ValueError
+        As in `quadrature_time`, for margins that are not above 0, and d below 1.
+    """
+    balance = _Balance(0.0, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
+    lr, l2 = _checks.positive("lr", lr), _checks.at_least_zero("l2", l2)
+    d, m = _checks.count("d", d, 1), _checks.finite("margins", margins, 1)
+    if (m <= 0).any():
+        raise ValueError(f"margins must be above 0, got {m.min():g}")
+    distance = balance.bias(m) * (not balance.equal) / m
+    inner, outer = gamma / 2, min(alpha * gamma, HALF_WIDTH * np.sqrt(d))
+    nodes, weight = leggauss(48)
+    end = np.append(np.clip(distance * inner, inner, outer), outer)[:, None]
+    inside = (end - inner)[:, 0] * (slice_area(inner + (end - inner) * (nodes + 1) / 2, d) @ weight)
+    return balance.steps(m, lr, l2), distance, 1 - inside[:-1] / inside[-1] / 2
 
 
 def critical_l2(
@@ -206,10 +245,7 @@ def critical_l2(
         return np.inf
     if n_pos is None or n_neg is None:
         last = balance.margin()
-        if np.isinf(last):
-            return 0.0
-        pull = float(balance.pull(np.array([last]))[0])
-        return gamma**2 / (4 * balance.n * last) * 2 * pull
+        return 0.0 if np.isinf(last) else balance.penalty(last)
     return stationary_l2(
         (n_pos, n_neg), (sv_pos, sv_neg), d=d, gamma=gamma, loss=loss, kappa=balance.kappa
     )
@@ -242,8 +278,8 @@ class _Balance:
         def excess(b: FloatArray) -> FloatArray:
             return self.many * self.loss.slope(m + b) - self.few * self.loss.slope(m - b)
 
-        for _ in range(60):
-            high = np.where(excess(high) > 0, 2 * high, high)
+        while (short := (excess(high) > 0) & (high < 1e18)).any():
+            high = np.where(short, 2 * high, high)
         for _ in range(80):
             middle = (low + high) / 2
             up = excess(middle) > 0
@@ -253,6 +289,33 @@ class _Balance:
     def pull(self, m: FloatArray) -> FloatArray:
         """Sum of the pulls of either class there."""
         return np.asarray(self.few * self.loss.slope(m - self.bias(m)))
+
+    def penalty(self, m: float) -> float:
+        """Penalty of w that holds the force on it there."""
+        return self.gamma**2 / (2 * self.n * m) * float(self.pull(np.array([m]))[0])
+
+    def steps(self, margins: FloatArray, lr: float, l2: float) -> FloatArray:
+        """Predict when margins are reached: never, from where the penalty holds the force."""
+        scale, (nodes, weight) = lr * self.gamma**2 / (2 * self.n), leggauss(12)
+        # Each panel is twice as long as the one before: margins of 1 and of thousands count
+        width = 0.5 ** np.append(12, np.arange(12, 0, -1))[:, None]
+        nodes = (np.append(0, width[1:])[:, None] + width * (nodes + 1) / 2).ravel()
+        weight = (width * weight / 2).ravel()
+        if l2 == 0 and self.loss.smooth:
+            with np.errstate(divide="ignore"):
+                return margins * (1 / self.pull(np.outer(margins, nodes)) @ weight) / scale
+        low = high = 1.0
+        while self.penalty(high) > l2:
+            high *= 2
+        while self.penalty(low) <= l2:
+            low /= 2
+        rest = brentq(lambda m: self.penalty(m) - l2, low, high, xtol=1e-300)
+        # The speed is 0 there: in the logarithm of what is left, the integrand is smooth
+        with np.errstate(divide="ignore"):
+            end = -np.log1p(-np.minimum(margins / rest, 1))
+        x = np.outer(np.where(np.isinf(end), 0, end), nodes)
+        m, left = -rest * np.expm1(-x), rest * np.exp(-x)
+        return np.asarray(end * ((left / (scale * self.pull(m) - lr * l2 * m)) @ weight))
 
     def margin(self) -> float:
         """m* at which |b| = kappa m; infinite where it is larger at every m."""
