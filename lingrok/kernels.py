@@ -57,7 +57,7 @@ def features(kernel: str, *sets: Dataset) -> tuple[Dataset, ...]:
         For another name.
     """
     from sklearn.decomposition import KernelPCA  # type: ignore[import-untyped] # noqa: PLC0415
-    from sklearn.preprocessing import PolynomialFeatures  # noqa: PLC0415
+    from sklearn.preprocessing import PolynomialFeatures  # type: ignore[import-untyped] # noqa: PLC0415
 
     kind, _, size = kernel.rpartition(" ")
     if kind == "polynomial, degree":
