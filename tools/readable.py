@@ -64,7 +64,10 @@ def references():
 
 
 def numbers(path):
-    """Return the numbers that the page gives to figures, tables and equations of a chapter."""
+    """Return the numbers that the page gives to figures, tables and equations of a chapter.
+
+    Pages without a number of their own go on with those of the one before.
+    """
     cells, found = chapter(path).cells, {}
     first = re.match(r"\d*", path.name)[0].lstrip("0")
     before = f"{first}." if first else ""
@@ -73,10 +76,18 @@ def numbers(path):
     if shown:  # the page has it at the top
         figures.sort(key=lambda name: name != shown[1])
     tables = [cell.metadata["lingrok"]["tables"]["name"] for cell in cells if tabled(cell)]
-    for kind, names in (("Fig.", figures), ("Table", tables)):
-        found |= {name: f"{kind} {before}{i}" for i, name in enumerate(names, 1)}
     labels = re.findall(r"^\$\$ \((eq-[\w-]+)\)", "\n".join(c.source for c in cells), re.MULTILINE)
-    return found | {name: f"({i})" for i, name in enumerate(labels, 1)}
+    listed = re.findall(r"file: chapters/(\D\S*)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    earlier = {}
+    if path.stem in listed[1:]:
+        earlier = numbers(path.with_stem(listed[listed.index(path.stem) - 1]))
+    for form, names in (
+        (f"Fig. {before}{{}}", figures), (f"Table {before}{{}}", tables), ("({})", labels),
+    ):  # fmt: skip
+        kind = form.partition("{")[0]
+        done = sum(number.startswith(kind) for number in earlier.values())
+        found |= {name: form.format(i) for i, name in enumerate(names, done + 1)}
+    return earlier | found
 
 
 def captioned(cell):
@@ -123,7 +134,7 @@ def plain(path, number, text):
     )
     text = re.sub(r":::\{explainer\}\n.*?\n:::", EXPLAINER, text, flags=re.DOTALL)
     text = re.sub(
-        r":::\{(?:admonition|dropdown)\} (.*)\n(?::\w+:.*\n)*\n?(.*?)\n:::",
+        r":::\{(?:admonition|dropdown)\} ([^\n]*)\n(?::\w+:[^\n]*\n)*\n?(.*?)\n:::",
         lambda match: f"**{match[1]}.**\n\n{match[2]}",
         text,
         flags=re.DOTALL,
