@@ -42,7 +42,7 @@ CORE = [
     "piecewise",
     "measures",
 ]
-CORE += ["rounding", "attack", "chunked", "features", "nets"]
+CORE += ["rounding", "attack", "chunked", "kernels", "nets"]
 FACADE = ""  # names everything, so it is exempt
 
 OPTIONAL = {"dask", "sklearn"}  # which the core's modules that need them ask for when called, but
