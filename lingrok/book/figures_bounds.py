@@ -89,6 +89,7 @@ def kinds(delays: pd.DataFrame) -> Figure:
         xscale="log", xlabel="predicted / measured", ylim=(len(groups) - 0.4, -0.6),
         yticks=range(len(groups)), yticklabels=[name for name, _ in groups],
     )  # fmt: skip
+    _ticks(right, (0.6, 0.8, 1, 1.25, 1.6))
     left.legend(loc="upper left")
     return figure
 
