@@ -1,8 +1,8 @@
-"""Make data/nets-rates.csv, or go on with it after a stop: an hour and a half on one core.
+"""Make data/nets-rates.csv, or go on with it after a stop: half an hour on one core.
 
     python tools/record_rates.py [JOBS]
 
-Two-layer ReLU nets at three rates, and a grid of biases to a million steps. Chapter 13 compares
+Two-layer ReLU nets at three rates, and some of them to a million steps. Chapter 13 compares
 them with the law of deep linear nets at the edge of stability, where these nets come as well.
 """
 
@@ -24,7 +24,7 @@ from lingrok.runs.sweep import sweep
 RECORD = records.DATA / "nets-rates.csv"
 LATER = np.unique(np.round(np.geomspace(1e2, 1e6, 21)).astype(np.int64)) - 2  # and the step after
 ALONG = np.linspace(-0.8, 0.8, 81)[:, None] * 5 * np.array([1.0, -1.0])  # places on the separator
-LONG, LONG_SEEDS = ("none",), range(1)  # of a million steps: layers with biases
+LONG, LONG_SEEDS = ("none", "all"), range(1)  # of a million steps: layers with biases
 NORMAL = np.array([1.0, 1.0]) / 2**0.5
 
 
@@ -61,7 +61,7 @@ def sharpest(problem: NetProblem, theta: np.ndarray) -> float:
 def run(biases: str, lr: float, steps: int, seed: int, **setting: Any) -> dict[str, float]:
     """Train, and measure means over two steps, since a net may swing from one to the next.
 
-    What is NaN lies beyond the run.
+    What is NaN lies beyond the run. The seconds are the processor's: they go to the manifest.
     """
     began = time.process_time()
     data, _, shell = sets(seed, **setting)
@@ -86,7 +86,7 @@ def run(biases: str, lr: float, steps: int, seed: int, **setting: Any) -> dict[s
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
-    """Three rates, with biases in no and in all layers; a grid of biases ten times as long.
+    """Three rates, with biases in no and in all layers; one rate of both ten times as long.
 
     The seeds of the first are not those over which the law was compared with nets at first.
     """
