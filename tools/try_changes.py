@@ -77,8 +77,8 @@ CHANGES = {
         ("flips, n, starts = 5, 20_000, range(24)", "flips, n, starts = 20, 20_000, range(5)"),
     ],
     "13-kernels-and-depth": [
-        ("seeds = range(6)", "seeds = range(10, 16)"),
-        ("rates = {2: 2e-2, 3: 6e-3, 4: 3e-3}", "rates = {2: 1e-2, 3: 5e-3, 4: 2e-3}"),
+        ("seeds = range(4)", "seeds = range(20, 24)"),
+        ("rates = {2: 3e-2, 3: 9e-3, 4: 4.5e-3}", "rates = {2: 2e-2, 3: 8e-3, 4: 4e-3}"),
         ('20, kernel="rbf"', '30, kernel="rbf"'),
     ],
     "14-what-decides-the-delay": [
