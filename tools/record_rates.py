@@ -24,7 +24,10 @@ from lingrok.runs.sweep import sweep
 RECORD = records.DATA / "nets-rates.csv"
 LATER = np.unique(np.round(np.geomspace(1e2, 1e6, 21)).astype(np.int64)) - 2  # and the step after
 ALONG = np.linspace(-0.8, 0.8, 81)[:, None] * 5 * np.array([1.0, -1.0])  # places on the separator
-LONG, LONG_SEEDS = ("none", "first", "last", "all"), range(1)  # of a million steps: layers with biases
+LONG, LONG_SEEDS = (
+    ("none", "first", "last", "all"),
+    range(1),
+)  # of a million steps: layers with biases
 NORMAL = np.array([1.0, 1.0]) / 2**0.5
 
 

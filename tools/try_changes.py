@@ -79,7 +79,7 @@ CHANGES = {
     "13-kernels-and-depth": [
         ("seeds = range(4)", "seeds = range(20, 24)"),
         ("rates = {2: 3e-2, 3: 9e-3, 4: 4.5e-3}", "rates = {2: 2e-2, 3: 8e-3, 4: 4e-3}"),
-        ('20, kernel="rbf"', '30, kernel="rbf"'),
+        ('"Gaussian, width 5", "line"', '"Gaussian, width 4", "line"'),
     ],
     "14-what-decides-the-delay": [
         ("for seed in range(6)]", "for seed in range(10, 16)]"),
