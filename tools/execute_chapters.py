@@ -17,7 +17,8 @@ from nbclient.exceptions import CellExecutionError
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 TEMPLATE = Path(__file__).parent / "template.ipynb"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-PICTURES = {"fig-long": "grokking.png", "fig-kinds": "delays.png"}  # which the front page shows
+# Which the front page shows: their file, and whether as drawn for a phone
+PICTURES = {"fig-long": ("grokking.png", True), "fig-kinds": ("delays.png", False)}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -39,10 +40,10 @@ def execute(path: Path) -> None:
             data = output.get("data", {})
             data.pop(WIDGET, None)
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            picture = PICTURES.get(figure.get("name"))
-            if picture and "image/png" in data:
-                image = base64.b64decode(output["metadata"]["image/png"]["narrow"])
-                (path.parent.parent / picture).write_bytes(image)
+            file, narrow = PICTURES.get(figure.get("name"), ("", False))
+            if file and "image/png" in data:
+                png = output["metadata"]["image/png"]["narrow"] if narrow else data["image/png"]
+                (path.parent.parent / file).write_bytes(base64.b64decode(png))
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
