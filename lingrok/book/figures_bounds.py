@@ -61,7 +61,7 @@ def kinds(delays: pd.DataFrame) -> Figure:
 
     Settings that never get there, or that have no prediction, are left out.
     """
-    figure, (left, right) = subplots(1, 2, figsize=(9, 4.6), width_ratios=(5, 4))
+    figure, (left, right) = subplots(1, 2, figsize=(7.5, 4.4), width_ratios=(5, 4))
     known = delays[np.isfinite(delays["measured"]) & np.isfinite(delays["predicted"])]
     known = known.assign(ratio=known["predicted"] / known["measured"])
     ends = np.array([known["measured"].min() / 2, known["measured"].max() * 2])
