@@ -219,7 +219,7 @@ def test_every_control_changes_result_and_curve_at_once(visit):
         ({"imbalance": 1}, "No delay"),
         ({"l2": -6}, "Never: the penalty is not below 3.1 × 10⁻⁷"),
         ({"l2": -6.8}, "The hyperplane never comes back within the margin"),
-        ({"d": 3}, "Fewer than 2 d = 2000 points are planted"),
+        ({"d": 3}, "Of 2000 planted points or fewer, 2 d"),
         ({"rate": 0}, "descent is unstable"),
         ({"gamma": -1}, "the law does not hold here"),
         ({"n": 2}, "100 (58 and 42)"),
@@ -248,6 +248,30 @@ def test_no_setting_gives_nonsense(visit):
         assert not re.search(r"NaN|undefined|Infinity|null|e\+", shown), page.inner_text(
             ".controls"
         )
+
+
+def test_an_odd_number_of_points_has_a_larger_class(visit):
+    page = visit()
+    move(page, "imbalance", 1)
+    for planted in (3, 5, 7, 11, 21, 55):
+        move(page, "planted", np.log10(planted))
+        assert f"{planted} ({(planted + 1) // 2} and {planted // 2})" in page.inner_text(
+            ".controls"
+        )
+        assert re.search(
+            r"T \(95 %\) = [\d.]+( × 10[¹²³⁴⁵⁶⁷⁸⁹]| steps)", page.inner_text(".result")
+        )
+
+
+def test_it_says_what_the_law_does_not_know(visit):
+    page = visit()
+    move(page, "d", 1.5)  # 32 dimensions, 19 planted points each
+    assert "crowding" in page.inner_text(".result")
+    assert "planted points only" not in page.inner_text(".result")
+    move(page, "d", 0.3)
+    move(page, "l2", -4)
+    assert "Never" in page.inner_text(".result")
+    assert "bears more than this penalty" in page.inner_text(".result")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -100,21 +100,23 @@
 
   const say = (s, told) => {
     const most = told.right(0.95), [late, back] = [told.when(most), told.when(1)], critical = number(told.critical(most));
-    const rest = s.n - s.planted, share = late > 0 && late < Infinity && rest > 0 ? told.others(most) : 1;
+    const rest = s.n - s.planted, room = s.planted / s.d;
+    const share = late > 0 && rest > 0 ? told.others(most) : 1;
     const lines = [];
-    if (s.many === s.few) lines.push("<strong>No delay</strong> from the bias: as many points are planted in either class, so its mean is 0.");
+    if (s.many === s.few) lines.push("<strong>No delay</strong> in the mean: as many points are planted in either class, so the mean bias is 0. Chance leaves one.");
     else if (late === Infinity) lines.push(`<strong>Never</strong>: the penalty is not below ${critical}, from where on it keeps the hyperplane away.`);
     else {
       lines.push(`<strong>T (95 %) = ${number(late)} steps</strong>: from then on 95 % of the concentrated test are right. (The paper's run
         has 10⁷ steps.) ${back < Infinity ? `T by distance = ${number(back)} steps: the hyperplane is back within the margin, and all are right.`
           : "The hyperplane never comes back within the margin."} From a penalty of ${critical} on, 95 % are never reached.`);
     }
-    if (share < 0.95) {
+    if (s.planted <= 2 * s.d) lines.push(`Of ${number(2 * s.d)} planted points or fewer, 2 d, both classes can be separated across the margin, and the theory ends.`);
+    else if (s.many !== s.few && room < 50) lines.push(`Only ${number(room)} planted points a dimension: crowding makes it longer, which the law does not know.`);
+    else if (share < 0.95) {
       const less = late - (1 - share) * law({ ...s, l2: 0 }).when(most);
-      lines.push(`The law counts planted points only. The other ${number(rest)} push w as well, and then it takes
-        ${share < 0.2 ? "far fewer steps: the law does not hold here." : `about ${number(less)} steps to 95 %.`}`);
+      lines.push(`The law counts planted points only. The other ${number(rest)} push w as well, and ${late === Infinity ? "it bears more than this penalty with them."
+        : `then it takes ${share < 0.2 ? "far fewer steps: the law does not hold here." : `about ${number(less)} steps to 95 %.`}`}`);
     }
-    if (s.planted < 2 * s.d) lines.push(`Fewer than 2 d = ${number(2 * s.d)} points are planted: they can be separated across the margin, and the theory ends.`);
     if (told.unstable) lines.push("Rate times curvature is above 2 (1 + β): descent is unstable.");
     return { late, back, words: `<p>${lines.join('</p><p class="note">')}</p>` };
   };
@@ -160,7 +162,7 @@
       const s = { loss: box.querySelector("select").value };
       for (const [key, [, , , , , value]] of Object.entries(CONTROLS)) s[key] = value(box.querySelector(`[name=${key}]`).value);
       s.planted = Math.min(s.planted, s.n);
-      s.few = Math.max(1, Math.round(s.planted / (1 + s.imbalance)));
+      s.few = Math.max(1, Math.min(Math.round(s.planted / (1 + s.imbalance)), Math.floor(s.planted / 2)));
       s.many = Math.max(1, s.planted - s.few);
       for (const key of Object.keys(CONTROLS)) {
         const words = key === "planted" ? `${number(s.planted)} (${number(s.many)} and ${number(s.few)})` : number(s[key]);
