@@ -82,7 +82,7 @@ CHANGES = {
         ('"Gaussian, width 5", "line"', '"Gaussian, width 4", "line"'),
     ],
     "14-what-decides-the-delay": [
-        ("for seed in range(6)]", "for seed in range(10, 16)]"),
+        ("for seed in range(6)])", "for seed in range(10, 16)])"),
         ("solved(gamma=3e-3)", "solved(gamma=1e-2)"),
         ("one.X + 9 * np.outer", "one.X + 99 * np.outer"),
     ],
