@@ -53,6 +53,14 @@ def glued(cell):
             yield output.metadata["scrapbook"]["name"]
 
 
+@chapters
+def test_code_that_is_more_than_a_call_is_folded(path):
+    for cell in code_cells(path):
+        long = len(cell.source.strip().splitlines()) > 5
+        folded = "hide-input" in cell.metadata.get("tags", [])
+        assert folded == (long or cell.source.startswith(("import", "from"))), cell.source[:200]
+
+
 def test_the_book_lists_every_chapter():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     listed = [

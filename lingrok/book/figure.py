@@ -34,7 +34,7 @@ from .style import THEME, typeset
 
 FOLDER = "figure-data"  # beside the chapter, not committed: each run of a page writes it again
 _COLUMNS = ("panel", "kind", "label", "x", "y", "value")
-_DPI, _PALETTE = 200, 128  # twice what a page shows, for dense screens, and colours enough for that
+_DPI, _PALETTE = 200, 64  # twice what a page shows, for dense screens, and colours enough for that
 _PHONE = 3.5  # inches, of which a phone shows each as some 95 pixels
 _NAMED = 4  # sources in the line below a figure; all are in the code above it
 _P = ParamSpec("_P")

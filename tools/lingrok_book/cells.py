@@ -14,7 +14,6 @@ from sphinx.util.docutils import SphinxDirective
 
 from .verdicts import VerdictTable
 
-SHORT = 5  # lines of a cell that is not folded
 RUNS = ("ensemble", "fast_forward", "gradient_descent", "mean_field", "sweep", "records.load")
 
 
@@ -116,11 +115,12 @@ class Arrange(SphinxTransform):
 
 
 def fold(cell):
-    """Fold the code of a cell, and with it the findings that it prints, unless it is short."""
+    """Fold the code of a cell tagged hide-input, and the findings that any cell prints."""
     code = next(one for one in cell if one.get("nb_element") == "cell_code_source")
     source = code.astext()
     output = next((one for one in cell if one.get("nb_element") == "cell_code_output"), None)
-    short = len(source.strip().splitlines()) <= SHORT and not source.startswith(("import", "from"))
+    short = "hide-input" not in cell["cell_metadata"].get("tags", [])
+    cell.attributes.pop("hide_mode", None)  # MyST-NB's own fold, which does not say what is in it
     kept = Fold(summary=cell["cell_metadata"].get("lingrok", {}).get("fold") or inside(source))
     cell["classes"].append("short" if short else "folded")
     if not short:
