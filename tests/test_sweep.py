@@ -11,6 +11,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import record_delays
 import record_grokking_times
 import record_losses
 import record_nets
@@ -303,6 +304,25 @@ def test_nets_are_recorded_by_what_they_are():
     for offset, away in ((0.0, 0.0), (0.003, 0.6), (0.5, 100.0), (8.0, 200.0)):
         theta = np.array([2**-0.5, 2**-0.5, offset])
         assert record_nets.zero_set(net, theta, gamma) == pytest.approx(away, rel=0.05, abs=0.02)
+
+
+def test_delays_are_recorded_as_they_come_out():
+    listed, table = records.load("delay-settings"), records.load("delays").set_index("name")
+    names = ["kind", "name", "l2", "rule", "depth", "flips", "allowed", *record_delays.CUBE]
+    written = {tuple(one[name] for name in names) for one in listed.to_dict("records")}
+    assert written == {tuple(one[name] for name in names) for one in record_delays.settings()}
+    assert sorted(table.index) == sorted(listed["name"])
+    for name in (
+        "0.5 of the critical one, plane", "momentum 0.9, plane, turned", "logistic, d = 2",
+        "2 wrong of 20000, d = 2, margin 0.01",
+    ):  # fmt: skip
+        (one,) = listed[listed["name"] == name].to_dict("records")
+        row = table.loc[name]
+        assert record_delays.predicted(one) == pytest.approx(row["predicted"], rel=1e-3)
+        if record_delays.recorded(one) is None:
+            setting = {key: value for key, value in one.items() if key not in {"kind", "allowed"}}
+            times = [record_delays.measured(seed=seed, **setting)["time"] for seed in range(3)]
+            assert 0.8 * row["low"] < np.median(times) < 1.25 * row["high"]
 
 
 def test_minima_with_wrong_labels_are_recorded_as_they_come_out():
