@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.polynomial import legendre
+from numpy.polynomial import chebyshev, legendre
 from scipy.sparse.linalg import LinearOperator, gmres
 from scipy.special import roots_jacobi
 
@@ -51,12 +51,12 @@ class Motion:
         hessian *= self.lr
         return hessian
 
-    def both(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Push and curvature."""
-        gradient, hessian = self.problem.gradient_and_hessian(theta)
-        gradient *= -self.lr
-        hessian *= self.lr
-        return gradient, hessian
+    def both(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Pushes and curvatures at k thetas, shapes (k, size) and (k, size, size)."""
+        gradients, hessians = self.problem.gradients_and_hessians(thetas)
+        gradients *= -self.lr
+        hessians *= self.lr
+        return gradients, hessians
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,19 @@ class Interval:
 
     def theta_at(self, x: FloatArray, c: FloatArray) -> FloatArray:
         """Theta at x in [-1, 1], for the Legendre coefficients c of d theta / d log t."""
-        return self.theta + self.half * (_integrals(x, len(c)) @ c)
+        return self.theta + self.half * (_integrals(_legendre(x, len(c))) @ c)
 
-    def displacements(self, log_t: FloatArray, delta: FloatArray, m: int) -> FloatArray:
-        """Matrix from m coefficients to what theta moves from log_t to log_t + delta, over delta.
+    def tables(self, log_t: FloatArray, delta: FloatArray, m: int) -> tuple[FloatArray, FloatArray]:
+        """Matrices from m coefficients to what theta moves, each of the shape (len(log_t), m).
 
-        `log_t` counts from the start. Averages of the derivative: a difference of thetas would
-        cancel at late times.
+        First from log_t to log_t + delta, over delta, then from the start to log_t. `log_t` counts
+        from the start. Averages of the derivative: a difference of thetas would cancel at late
+        times.
         """
         nodes, weights = _gauss(m // 2 + 1)
-        inside = (log_t[:, None] + delta[:, None] * (nodes + 1) / 2) / self.half - 1
-        return np.asarray(np.einsum("jqk,q->jk", legendre.legvander(inside, m - 1), weights) / 2)
+        x = log_t[:, None] + delta[:, None] * nodes  # the last node is at log_t itself
+        table = _legendre(x / self.half - 1, m)
+        return (table[:m, :, :-1] @ weights).T, self.half * _integrals(table[:, :, -1])
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Leap:
         """Theta at step t, minus that one step before."""
         delta = np.array([-np.log1p(-1 / t)])
         log_t = np.array([np.log(t / self.interval.start)]) - delta
-        means = self.interval.displacements(log_t, delta, len(self.coefficients))
+        means, _ = self.interval.tables(log_t, delta, len(self.coefficients))
         return np.asarray(delta[0] * (means @ self.coefficients)[0])
 
     @property
@@ -134,24 +136,21 @@ def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: 
     log_t = (_radau(m) + 1) / 2 * (length + np.log1p(-np.exp(-length) / interval.start))
     step = np.exp(-log_t) / interval.start  # over t
     ahead, behind = np.log1p(step), -np.log1p(-step)  # log(t + 1) - log(t), log(t) - log(t - 1)
-    means = interval.displacements(log_t, ahead, m)
+    means, values = interval.tables(log_t, ahead, m)
     if motion.inertia:
-        last = interval.displacements(log_t - behind, behind, m)
+        last, _ = interval.tables(log_t - behind, behind, m)
         means = means - motion.inertia * (behind / ahead)[:, None] * last
-    x = log_t / half - 1
-    values = half * _integrals(x, m)
     c = _predict(motion, interval, m, near)
     curvatures: FloatArray | None = None
     previous = np.inf
     for _ in range(_NEWTON):
         thetas = interval.theta + values @ c
         if motion.size <= _FEW:
-            both = [motion.both(theta) for theta in thetas]
-            pushes, curvatures = (np.array(each) for each in zip(*both, strict=True))
+            pushes, curvatures = motion.both(thetas)
         else:
             pushes = np.array([motion.push(theta) for theta in thetas])
             if curvatures is None:
-                curvatures = _few_curvatures(motion, interval, c, x)
+                curvatures = _few_curvatures(motion, interval, c, log_t / half - 1)
         if not (np.isfinite(pushes).all() and np.isfinite(curvatures).all()):
             break
         residual = pushes / ahead[:, None] - means @ c
@@ -210,8 +209,8 @@ def _predict(motion: Motion, interval: Interval, m: int, near: Leap | None) -> F
         degree = min(5, degree)
         known = _lower(m, degree) @ known
     ahead = (_radau(degree + 1) + 1) * interval.half + np.log(interval.start / near.interval.start)
-    there = legendre.legvander(ahead / near.interval.half - 1, degree)
-    c[: degree + 1] = _from_radau(degree + 1) @ (there @ known)
+    there = _legendre(ahead / near.interval.half - 1, degree)
+    c[: degree + 1] = _from_radau(degree + 1) @ (there.T @ known)
     return c
 
 
@@ -235,8 +234,9 @@ def _solve(
     """
     m, size = curvatures.shape[:2]
     if m * size <= _DENSE:
-        full = np.einsum("jk,ab->jakb", means, np.eye(size))
-        full += np.einsum("jk,jab->jakb", values, curvatures)
+        full = values[:, None, :, None] * curvatures[:, :, None, :]
+        each = np.arange(size)
+        full[:, each, :, each] += means
         solved = np.linalg.solve(full.reshape(m * size, -1), residual.reshape(m * size, -1))
         return np.asarray(solved).reshape(residual.shape)
     # The mean curvature's eigenvectors part the system into `size` small ones: a preconditioner.
@@ -284,13 +284,44 @@ def _lower(m: int, degree: int) -> FloatArray:
 
 @lru_cache
 def _gauss(m: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes on [0, 1], and a last one at 0 that no weight belongs to; and weights."""
     nodes, weights = legendre.leggauss(m)
-    return nodes.astype(np.float64), weights.astype(np.float64)
+    return np.append((nodes + 1) / 2, 0.0), weights / 2
 
 
-def _integrals(x: FloatArray, m: int) -> FloatArray:
-    """Integrals of the Legendre polynomials 0 to m - 1 from -1 to x, shape (len(x), m)."""
-    table = legendre.legvander(x, m)
-    k = np.arange(1, m)
-    first = table[:, :1] + table[:, 1:2]
-    return np.concatenate([first, (table[:, 2:] - table[:, : m - 1]) / (2 * k + 1)], axis=1)
+def _integrals(table: FloatArray) -> FloatArray:
+    """Integrals of the Legendre polynomials 0 to m - 1 from -1 to x, shape (len(x), m).
+
+    From the polynomials 0 to m at x.
+    """
+    m = len(table) - 1
+    integrals = np.empty((m, table.shape[1]))
+    np.add(table[0], table[1], out=integrals[0])
+    np.subtract(table[2:], table[: m - 1], out=integrals[1:])
+    integrals[1:] /= 2 * np.arange(1, m)[:, None] + 1
+    return integrals.T
+
+
+def _legendre(x: FloatArray, degree: int) -> FloatArray:
+    """Legendre polynomials 0 to `degree` at x, shape (degree + 1, *x.shape).
+
+    From Chebyshev's, T_(k+j) = 2 T_k T_j - T_(k-j), so that what is known doubles with each of a
+    few products: NumPy's `legvander` takes four calls a degree, more than a leap's arithmetic.
+    """
+    table = np.ones((degree + 1, x.size))
+    table[1] = x.ravel()
+    k = 1
+    while k < degree:
+        more = min(k, degree - k)
+        new = np.multiply(table[1 : more + 1], 2 * table[k], out=table[k + 1 : k + more + 1])
+        new -= table[k - 1 : k - more - 1 : -1] if more < k else table[k - 1 :: -1]
+        k += more
+    return np.asarray((_from_chebyshev(degree) @ table).reshape(-1, *x.shape))
+
+
+@lru_cache
+def _from_chebyshev(degree: int) -> FloatArray:
+    """Matrix from Chebyshev polynomials to Legendre's; its rows are shares."""
+    x = chebyshev.chebpts1(degree + 1)
+    tables = chebyshev.chebvander(x, degree), legendre.legvander(x, degree)
+    return np.asarray(np.linalg.solve(*tables).T)

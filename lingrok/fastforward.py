@@ -157,11 +157,12 @@ class _Course:
 
     def _advance(self, stop: int, curve: Callable[[FloatArray], FloatArray]) -> None:
         first, end = np.searchsorted(self.recorded, [self.n, stop], side="right")
-        if first < end:
-            self.thetas[first:end] = curve(self.recorded[first:end].astype(np.float64))
-            lengths = np.linalg.norm(self.thetas[first:end], axis=1)
+        *passed, self.theta = curve(np.append(self.recorded[first:end], stop).astype(np.float64))
+        if passed:
+            self.thetas[first:end] = passed
+            lengths = np.linalg.norm(passed, axis=1)
             self.errors[first:end] = self.error / np.maximum(lengths, 1e-300)
-        self.theta, self.n = curve(np.array([stop], dtype=np.float64))[0], stop
+        self.n = stop
 
 
 @traced
@@ -236,7 +237,8 @@ def fast_forward(
         steepest = curvature[-1] * loss.steepest / loss.curvature(np.zeros(1))[0]  # anywhere
         for _ in _advance(course, steps, rtol, float(steepest)):
             bar.update(float(np.log10(course.n)) - bar.n)
-            file.write(course.state() | {"curvature": curvature}, last=course.n == steps)
+            if file.path:
+                file.write(course.state() | {"curvature": curvature}, last=course.n == steps)
     worst = int(np.argmax(course.errors))
     if not course.errors[worst] <= rtol:
         raise FastForwardError(
