@@ -38,20 +38,19 @@ few a dimension, the spread comes out too small. |v|^2 is taken to vary like chi
 degrees, as it does early; late, in crowded settings, it varies more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
-from scipy.integrate import OdeSolution, solve_ivp
-from scipy.optimize import root
+from scipy.optimize import brentq, root
 from scipy.special import expit
 
 from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
+from ..collocation import Interval, Leap, Motion, solve
 from ..cube import Cube
 from ..data import class_sizes
 from ..descent import Trajectory, plan
@@ -61,10 +60,18 @@ from .population import lateral_variance, projections
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
 _WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
+_AT_ONCE = 16  # states whose points are found at once
+_ORDER, _RTOL = 10, 1e-5  # of the solution: points a leap, and what one may err by
+_FLOOR = np.array([1e-4, 1e-4, 1e-8, 1e-4])  # of a state's size: below, errors are not relative
+_SHORTEST = 1e-9  # leap in nats, before it is given up
+_INSTANT = 1e-9  # steps: short against all, so that a difference is a derivative
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
 _ROUNDED = 0.1  # of a margin, over which the kinks of losses in pieces are rounded off
 _XI, XI_WEIGHT = hermegauss(8)
 XI_WEIGHT /= XI_WEIGHT.sum()
+_FEW_XI, _FEW_WEIGHT = hermegauss(4)
+_FEW_WEIGHT /= _FEW_WEIGHT.sum()
+_NARROW = 0.35  # standard deviation of margins up to which these are as good to 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,25 +197,87 @@ def mean_field(
     if _checks.count("flips", flips, 0, int(rest.sum())):
         system.flip(*system.wrong(flips * rest / rest.sum()))
     steps, recorded = plan(steps, checkpoints)
-    end = float(np.log1p(steps))
-    solution = solve_ivp(
-        system.derivative, (0, end), np.zeros(4), method="LSODA",
-        jac=system.jacobian if loss == LOGISTIC else None,
-        rtol=1e-5, atol=[1e-9, 1e-9, 1e-13, 1e-9], events=system.ends, dense_output=True,
-    )  # fmt: skip
-    if not solution.success:
-        raise RuntimeError(f"at step {np.expm1(solution.t[-1]):.3g}: {solution.message}")
-    end, curve = float(solution.t[-1]), cast("OdeSolution", solution.sol)
+    curve = solved(system, steps)
+    end = curve.end
     grid = np.linspace(0, end, 2 + int(_PER_DECADE * end / np.log(10)))
-    spread = system.covariance(np.expm1(grid), curve(grid).T).reshape(-1, 4)
+    spread = system.covariance(np.expm1(grid), curve(grid)).reshape(-1, 4)
     at = np.log1p(recorded)
-    state = np.where(at <= end, curve(np.minimum(at, end)), np.nan)
+    state = np.where(at <= end, curve(np.minimum(at, end)).T, np.nan)
     covariance = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
     return MeanField(
         n=sum(sizes), d=d, sv_pos=sv_pos, sv_neg=sv_neg, gamma=gamma, lr=lr, steps=recorded,
         along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
         covariance=covariance.T.reshape(-1, 2, 2),
     )  # fmt: skip
+
+
+class Flow(Motion):
+    """The equations as a motion for `collocation`: descent by steps that are an instant long.
+
+    Its unknowns are the state in units of `scale`; it counts instants, from steps = 0 on as 1.
+    """
+
+    def __init__(self, system: "System") -> None:
+        self.system, self.scale = system, _FLOOR
+        self.size, self.inertia, self.lr = 4, 0.0, system.lr * _INSTANT
+
+    def push(self, theta: FloatArray) -> FloatArray:
+        """Return what an instant changes."""
+        return np.asarray(self.both(theta[None])[0][0])
+
+    def both(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return that at k thetas, and minus its derivative."""
+        rates, by = self.system.rates(thetas * self.scale)
+        by *= self.scale / self.scale[:, None]
+        return self.lr * rates / self.scale, -self.lr * by
+
+
+class Curve:
+    """States at log(1 + steps), from 0 to `end`, as leaps with their scales."""
+
+    def __init__(self, leaps: list[tuple[Leap, FloatArray]], end: float) -> None:
+        self.leaps, self.end = leaps, end
+        self.starts = np.log([leap.interval.start * _INSTANT for leap, _ in leaps])
+
+    def __call__(self, log_time: FloatArray) -> FloatArray:
+        """States, shape (k, 4)."""
+        which = np.searchsorted(self.starts, log_time, side="right") - 1
+        states = np.empty((len(log_time), 4))
+        for i in np.unique(which):
+            leap, scale = self.leaps[i]
+            there = which == i
+            states[there] = leap.at(np.exp(log_time[there]) / _INSTANT) * scale
+        return states
+
+
+def solved(system: "System", steps: int) -> Curve:
+    """Solve the equations, until the theory ends."""
+    flow, leaps = Flow(system), []
+    now, end, length, state = 0.0, float(np.log1p(steps)), 1.0, np.zeros(4)
+    near: Leap | None = None
+    while now < end:
+        length = min(length, end - now)
+        scale, flow.scale = flow.scale, np.abs(state) + _FLOOR
+        if near:
+            near = replace(near, coefficients=near.coefficients * (scale / flow.scale))
+        interval = Interval(np.exp(now) / _INSTANT, length / 2, state / flow.scale)
+        leap = solve(flow, interval, _ORDER, near, _RTOL)
+        if np.isfinite(leap.error):
+            near = leap
+        if leap.error <= _RTOL:
+            leaps.append((leap, flow.scale))
+            now += length
+            state = leap.at(np.exp(np.array([now])) / _INSTANT)[0] * flow.scale
+            if system.ends(now, state) < 0:
+                break
+        elif length < _SHORTEST:
+            raise RuntimeError(f"at step {np.expm1(now):.3g} the theory's equations go too fast")
+        length *= min(2.0, max(0.3, 0.85 * (_RTOL / max(leap.error, 1e-30)) ** (1 / _ORDER)))
+    curve = Curve(leaps, now)
+    if system.ends(now, state) < 0:
+        last = float(curve.starts[-1])
+        curve.end = brentq(lambda t: system.ends(t, curve(np.array([t]))[0]), last, now)
+    return curve
 
 
 def stationary_l2(
@@ -330,35 +399,53 @@ class System:
     ends.terminal = True  # type: ignore[attr-defined]
 
     def points(self, state: FloatArray) -> tuple[slice, FloatArray, FloatArray, FloatArray]:
-        """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group)."""
-        a, b, square, theta = state
-        last = np.searchsorted(self.u, (_NEGLIGIBLE + abs(b)) / max(a, 1e-300))
-        near = slice(max(int(last), self.planted + 2))
-        if self.tail:
-            near = slice(len(self.u))
-        x = a * self.u[near] + b * self.y[near]
-        x = x + np.sqrt(max(square, 0)) * _XI[:, None] * np.sqrt(self.felt[near])
-        r = self.load * max(theta, 0) * self.felt[near]
-        if self.loss == LOGISTIC:
-            s, slope = self._solved(x, r)
-        else:
-            s, slope = self._bracketed(x, r, self.width[near])
+        """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group).
+
+        Or (k, xi, group) for k states.
+        """
+        near, _, r, s, slope = self._points(state, _XI)
         return near, s, slope, 1 + r * slope
 
+    def _nodes(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values of xi, and their weights: half as many where margins hardly spread."""
+        narrow = states[:, 2].max() * self.felt[self.planted] < _NARROW**2
+        few = narrow and not self.loss.pieces  # whose bends are sharp
+        return (_FEW_XI, _FEW_WEIGHT) if few else (_XI, XI_WEIGHT)
+
+    def _points(
+        self, state: FloatArray, xi: FloatArray
+    ) -> tuple[slice, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Find the groups that still pull, and their z, r, s and s'."""
+        a, b, square, theta = np.moveaxis(np.asarray(state), -1, 0)[..., None, None]
+        far = float(((_NEGLIGIBLE + np.abs(b)) / np.maximum(a, 1e-300)).max())
+        near = slice(max(int(np.searchsorted(self.u, far)), self.planted + 2))
+        if self.tail:
+            near = slice(len(self.u))
+        felt = self.felt[near]
+        x = a * self.u[near] + b * self.y[near]
+        x = x + np.sqrt(np.maximum(square, 0)) * (xi[:, None] * np.sqrt(felt))
+        r = self.load * np.maximum(theta, 0) * felt
+        if self.loss == LOGISTIC:
+            return near, *self._solved(x, r)
+        return near, *self._bracketed(x, r, self.width[near])
+
     @staticmethod
-    def _solved(x: FloatArray, r: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Solve z = x + r s(z) for the logistic pull; return s and its slope."""
+    def _solved(
+        x: FloatArray, r: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Solve z = x + r s(z) for the logistic pull; return z, r, s and its slope."""
         # From here Newton's iteration comes to the root from one side
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
-            s = expit(-z)
-            slope = s * (1 - s)
+            s, slope = LOGISTIC.slope_and_curvature(z)
             change = (x + r * s - z) / (1 + r * slope)
-            if np.abs(change).max() < 1e-7:
+            if max(change.max(), -change.min()) < 1e-4:
                 break
-            z = z + change
-        s = s - slope * change  # the last step, at rounding: its square is gone
-        return s, s * (1 - s)
+            z += change
+        # The last step, at rounding: its third power is gone
+        s -= slope * change * (1 - (0.5 - s) * change)
+        z += change
+        return z, r, s, s * (1 - s)
 
     def pull(self, z: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pull and curvature; kinks of a loss in pieces are rounded off over `width`."""
@@ -374,7 +461,7 @@ class System:
 
     def _bracketed(
         self, x: FloatArray, r: FloatArray, width: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Solve it for any pull that does not rise with z: Newton, halving where that leaves."""
         s, slope = self.pull(x, width)
         low, high = x + np.minimum(r * s, 0), x + np.maximum(r * s, 0)
@@ -389,61 +476,76 @@ class System:
             # Halving now and then as well, since at a sharp bend Newton goes to and fro
             inside = (there > low) & (there < high) & (turn % 4 < 3)
             z = np.where(left, np.where(inside, there, (low + high) / 2), z)
-        return s - slope * change, slope
+        return z, r, s - slope * change, slope
 
-    def derivative(self, log_time: float, state: FloatArray) -> FloatArray:
-        """d(a, b, |v|^2, theta) / d log(1 + steps)."""
-        near, s, slope, hold = self.points(state)
-        share, theta = self.share[near], state[3]
-        lateral = share * self.variance[near]
-        curvature = lateral @ (XI_WEIGHT @ (slope / hold))
-        square = -2 * (curvature + self.l2[0]) * state[2]
-        square += 2 * self.load * theta * (lateral @ (XI_WEIGHT @ s**2))
-        forces = self.sides[:, near] @ (share * (XI_WEIGHT @ s))
-        forces -= self.l2 * state[:2]
-        rates = np.append(forces, [square, 1 - (curvature + self.l2[0]) * theta])
-        return np.asarray(self.lr * np.exp(log_time) * rates)
+    def rates(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """d(a, b, |v|^2, theta) / dtau at k states, and its derivatives; (k, 4) and (k, 4, 4).
 
-    def jacobian(self, log_time: float, state: FloatArray) -> FloatArray:
-        """Differentiate `derivative`; by |v|^2 with Stein's lemma, which needs no division."""
-        near, s, slope, hold = self.points(state)
-        share, felt, theta = self.share[near], self.felt[near], state[3]
-        r_theta = self.load * felt
-        lateral = share * self.variance[near]
+        By |v|^2 with Stein's lemma, which needs no division.
+        """
+        xi, weight = self._nodes(states)
+        near, z, r, s, slope = self._points(states, xi)
+        bend, kink = self._bends(z, s, slope, self.width[near])
+        u, y, share, felt = self.u[near], self.y[near], self.share[near], self.felt[near]
+        lateral, sides = share * self.variance[near], self.sides[:, near]
+        square, theta = states[:, 2], states[:, 3]
+        held = 1 / (1 + r * slope)
+        # Minus d/dx, d2/dx2 and minus d3/dx3 of the pull, as x is felt through z
+        first, second = slope * held, bend * held
+        held *= held
+        second *= held
+        third = -held * (kink * held + 3 * bend * second * r)
+        pulled, both = s * first, first * first + s * second  # -d/dx and d2/dx2 of s^2 / 2
+        pull, pull_square = weight @ s, weight @ (s * s)
+        twice, own = weight @ (s * pulled), weight @ both
+        if self.loss.pieces:  # as the nodes see it: they are too few for bends so sharp
+            spread = np.sqrt(np.maximum(square[:, None] * felt, 1e-30))
+            bent, third, both = (-(weight * xi) @ one / spread for one in (first, second, pulled))
+        else:
+            bent, third, both = weight @ second, weight @ third, weight @ both
+        first, second, pulled = weight @ first, weight @ second, weight @ pulled
 
         def by_state(first: FloatArray, second: FloatArray, own: FloatArray) -> FloatArray:
-            """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dtheta."""
-            x = XI_WEIGHT @ first
-            return np.array([
-                -self.u[near] * x, -self.y[near] * x,
-                0.5 * felt * (XI_WEIGHT @ second),
-                -r_theta * (XI_WEIGHT @ own),
-            ])  # fmt: skip
+            """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dr."""
+            return np.stack(
+                [-u * first, -y * first, 0.5 * felt * second, -self.load * felt * own], axis=1
+            )
 
-        first = slope / hold
-        second = slope * (1 - 2 * s) / hold**3
-        third = (slope * (1 - 2 * s) ** 2 * (3 / hold - 2) - 2 * slope**2) / hold**4
-        pull = by_state(first, second, s * first) * share
-        pull_square = by_state(2 * s * first, 2 * (first**2 + s * second), 2 * s**2 * first)
-        curved = by_state(second, third, s * second + first**2) @ lateral
-        curvature = lateral @ (XI_WEIGHT @ first)
-        jacobian = np.empty((4, 4))
-        jacobian[:2] = self.sides[:, near] @ pull.T
-        jacobian[2] = -2 * state[2] * curved + 2 * self.load * theta * (pull_square @ lateral)
-        jacobian[2, 2] -= 2 * curvature
-        jacobian[2, 3] += 2 * self.load * (lateral @ (XI_WEIGHT @ s**2))
-        jacobian[3] = -theta * curved
-        jacobian[3, 3] -= curvature
-        jacobian -= np.diag([*self.l2, 2 * self.l2[0], self.l2[0]])
-        return np.asarray(self.lr * np.exp(log_time) * jacobian)
+        curved = by_state(second, third, own) @ lateral
+        curvature = first @ lateral + self.l2[0]
+        kicks = 2 * self.load * (pull_square @ lateral)
+        rates, by = np.empty((len(states), 4)), np.empty((len(states), 4, 4))
+        rates[:, :2] = (pull * share) @ sides.T - self.l2 * states[:, :2]
+        rates[:, 2] = -2 * curvature * square + kicks * theta
+        rates[:, 3] = 1 - curvature * theta
+        by[:, :2] = sides @ (by_state(first, bent, pulled) * share).transpose(0, 2, 1)
+        by[:, [0, 1], [0, 1]] -= self.l2
+        by[:, 2] = -2 * square[:, None] * curved
+        by[:, 2] += 4 * self.load * theta[:, None] * (by_state(pulled, both, twice) @ lateral)
+        by[:, 2, 2] -= 2 * curvature
+        by[:, 2, 3] += kicks
+        by[:, 3] = -theta[:, None] * curved
+        by[:, 3, 3] -= curvature
+        return rates, by
+
+    def _bends(
+        self, z: FloatArray, s: FloatArray, slope: FloatArray, width: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """How fast curvatures fall as margins grow, and how fast that rises."""
+        if self.loss == LOGISTIC:
+            bend = slope * (1 - 2 * s)
+            return bend, 2 * slope**2 - bend * (1 - 2 * s)
+        h = 0.1 * width
+        low, high = (self.pull(z + step, width)[1] for step in (-h, h))
+        return (low - high) / (2 * h), (2 * slope - low - high) / h**2
 
     def bend(
-        self, state: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
+        self, states: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
     ) -> FloatArray:
         """How fast curvatures fall as margins grow, minus the third derivative of the loss."""
         if self.loss == LOGISTIC:
             return np.asarray(curved * (1 - 2 * pull))
-        z, h = state[0] * self.u[near] + state[1] * self.y[near], 1e-3
+        z, h = states[:, :1] * self.u[near] + states[:, 1:2] * self.y[near], 1e-3
         return np.asarray(self.loss.curvature(z - h) - self.loss.curvature(z + h)) / (2 * h)
 
     def covariance(self, steps: FloatArray, states: FloatArray) -> FloatArray:
@@ -451,30 +553,38 @@ class System:
         response = np.zeros((len(self.u), 2))  # of (a, b) to one more point in a group
         lateral = 0.0
         result = np.zeros((len(steps), 2, 2))
+        weights = self.share * self.bulk
+        total = np.maximum(weights.sum(axis=1), 1e-300)[:, None]
         for i in range(1, len(steps)):
-            near, s, slope, hold = self.points(states[i])
-            dtau, theta = self.lr * (steps[i] - steps[i - 1]), states[i, 3]
-            share, y, sides = self.share[near], self.y[near], self.sides[:, near]
-            pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
-            hessian = (sides * (share * curved)) @ sides.T + np.diag(self.l2)
-            response[near] += dtau * (sides * pull).T
-            response = np.linalg.solve(np.eye(2) + dtau * hessian, response.T).T
-            for rows in self.bulk:
-                weight = self.share[rows]
-                mean = weight @ response[rows] / max(weight.sum(), 1e-300)
-                away = response[rows] - mean
-                result[i] += (away.T * weight) @ away / self.n
-            # b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages
-            both = share * self.variance[near] / self.n
-            xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
-            c = (
-                theta**2
-                / 2
-                * (share * self.variance[near])
-                @ (y * self.bend(states[i], near, pull, curved))
-            )
-            push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
-            lateral += dtau * np.sqrt(max(self.lateral * push, 0)) * sides[1, 0] ** 2
+            if (k := (i - 1) % _AT_ONCE) == 0:
+                some = states[i : i + _AT_ONCE]
+                xi, weight = self._nodes(some)
+                near, _, r, s, slope = self._points(some, xi)
+                share, sides = self.share[near], self.sides[:, near]
+                pull, curved = weight @ s, weight @ (slope / (1 + r * slope))
+                hessians = (sides * (share * curved)[:, None]) @ sides.T + np.diag(self.l2)
+                pushes = self._pushes(some, near, pull, curved)
+            dtau, hessian = self.lr * (steps[i] - steps[i - 1]), hessians[k]
+            response[near] += dtau * (sides * pull[k]).T
+            response = response @ np.linalg.inv(np.eye(2) + dtau * hessian)
+            mean = weights @ response
+            result[i] = response.T @ (weights.sum(axis=0)[:, None] * response)
+            result[i] = (result[i] - mean.T @ (mean / total)) / self.n
+            lateral += dtau * pushes[k] * sides[1, 0] ** 2
             lateral /= 1 + dtau * hessian[1, 1]
             result[i, 1, 1] += lateral**2
         return result
+
+    def _pushes(
+        self, states: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
+    ) -> FloatArray:
+        """How hard b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>, at k states.
+
+        That is a product of two averages.
+        """
+        share, y, theta = self.share[near] * self.variance[near], self.y[near], states[:, 3]
+        both = share / self.n
+        xx, yy, xy = pull**2 @ both, curved**2 @ both, (y * pull * curved) @ both
+        c = theta**2 / 2 * ((y * self.bend(states, near, pull, curved)) @ share)
+        push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
+        return np.asarray(np.sqrt(np.maximum(self.lateral * push, 0)))

@@ -352,12 +352,23 @@ def shell_accuracy(
     nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
-    signed = np.stack([biases, -biases])[..., None]  # class, k, j, offset
-    score = (along[:, None, None] * offset + signed)[:, :, None]
+    grid, share = _lateral_distribution(d)
     length = np.maximum(lengths, 1e-9 * along[:, None] * inner)
-    length = length[:, :, None, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
-    right = np.interp(score / length, *_lateral_distribution(d))
-    return np.asarray(right.mean(axis=0) @ weight / weight.sum())
+    length = length[:, :, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
+    # Linear between nodes of the table, which are evenly spaced: there is nothing to search for
+    per_length, middle, rise = 1 / (length * (grid[1] - grid[0])), len(grid) // 2, np.diff(share)
+    found = np.full((len(along), lengths.shape[1], biases.shape[1]), np.nan)
+    for k in np.flatnonzero(np.isfinite(along)):  # one at a time stays in a core's cache
+        score = along[k] * offset + np.stack([biases[k], -biases[k]])[:, None, :, None]
+        at = score * per_length[k][:, None]
+        at += middle
+        np.clip(at, 0, len(rise) - 1e-9, out=at)
+        node = at.astype(np.intp)
+        at -= node
+        at *= rise.take(node, mode="clip")
+        at += share.take(node, mode="clip")
+        found[k] = (at[0] + at[1]) @ (weight / (2 * weight.sum()))
+    return found
 
 
 @lru_cache(maxsize=64)
