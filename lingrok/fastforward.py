@@ -12,7 +12,10 @@ of gradient descent on a convex loss brings no two points further apart, so erro
 where the curvature has no bound, each leap checks it. Heavy ball is not nonexpansive: an error is
 multiplied by the norm of the product of the Jacobians of all steps of a leap, and, where steps are
 walked after a leap, by what the worst mode makes of it. The rounding of descent itself comes on
-top.
+top, as far as somebody may walk. Beyond, no walk in float64 is what a run stands for: its roundings
+no longer differ from step to step and add up, and from some 1e15 steps on, where the displacement
+is below half a unit in theta's last place, it would stand still. A leap adds no small displacement
+to a large theta: what it returns is the iterate of exact arithmetic.
 """
 
 import os
@@ -41,6 +44,7 @@ _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then is very close
 _FIRST_LEAP = 1.0  # nats
 _WORTH = 4  # steps a node: a shorter leap costs more gradients than walking
 _DIFFERENCES = 6  # order of the differences that tell oscillation from a smooth curve
+_WALKABLE = 1e9  # steps: the rounding of a longer walk is not modelled, which nobody would take
 _EPS = float(np.finfo(np.float64).eps)
 # What a course keeps in a state, besides its counts and the last solution
 _KEPT = (
@@ -191,10 +195,11 @@ def fast_forward(
     Returns
     -------
     Trajectory
-        Its `error_estimate` is meant to bound the distance from gradient descent at each
-        checkpoint: the collocation errors so far, extrapolated with a factor of four to spare,
-        plus the rounding errors that descent itself gathers in float64, modelled as
-        eps sqrt(steps), which `rtol` does not count.
+        Its `error_estimate` is meant to bound the distance from gradient descent in exact
+        arithmetic at each checkpoint: the collocation errors so far, extrapolated with a factor of
+        four to spare. It also has room for the rounding errors of a walk in float64, modelled as
+        eps sqrt(steps) up to 1e9 steps, which `rtol` does not count. Later the walk in float64 is
+        another curve, and stands still from some 1e15 steps on.
 
     Raises
     ------
@@ -258,7 +263,9 @@ def _rounding(run: Trajectory, motion: Motion, curvature: FloatArray) -> FloatAr
     slope, bend = float(problem.loss.slope(zero)[0]), float(problem.loss.curvature(zero)[0])
     terms = 2 * slope * np.sqrt(motion.lr * count * max(trace, 0.0) / bend)
     lengths = np.maximum(np.hypot(run.norm, run.b), 1e-300)
-    rounding = 16 + np.sqrt(run.steps) * (1 + terms / lengths) / (1 - motion.inertia)
+    rounding = 16 + np.sqrt(np.minimum(run.steps, _WALKABLE)) * (1 + terms / lengths) / (
+        1 - motion.inertia
+    )
     return np.asarray(_EPS * rounding)
 
 

@@ -23,6 +23,7 @@ from lingrok import (
     fast_forward,
     gradient_descent,
     minimiser,
+    rotated,
     sample_standard,
 )
 from lingrok import fastforward as module
@@ -68,6 +69,23 @@ def test_ten_million_steps_cost_three_hundred_gradients():
     assert fast.gradient_evaluations <= 300
     assert fast.error_estimate.max() <= 1e-8
     assert fast_forward(data, 1e14).gradient_evaluations <= 800
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_late_iterates_keep_the_default_tolerance_and_are_those_of_exact_arithmetic(seed):
+    data = sample_standard(1000, 1000, sv_pos=350, sv_neg=250, seed=seed)
+    fast, fine = fast_forward(data, 10**16), fast_forward(data, 10**16, rtol=1e-12)
+    assert fast.error_estimate.max() <= 1e-8
+    assert np.all(relative_error(fast, thetas(fine)) <= fast.error_estimate)
+    # Other roundings everywhere, of data and of margins up to 1e5 whose terms cancel
+    turned = rotated(data, seed=seed)
+    turn = np.linalg.lstsq(data.X, turned.X)[0]
+    other = fast_forward(turned, 10**16, rtol=1e-12)
+    error = relative_error(fine, np.c_[other.w @ turn.T, other.b])
+    assert np.all(error <= 1e-12)
+    # Where a walk would stand still: a step is below half a unit in the last place
+    last = fine.w[-1] - fine.w[fine.steps <= 9 * 10**15][-1]
+    assert np.all(last < 1e15 * np.spacing(fine.w[-1]) / 2)
 
 
 def test_many_unknowns_are_solved_for_as_few_are(monkeypatch):
