@@ -19,7 +19,7 @@ point back. One sample forgets faster in some directions than in others, but onl
 response counts, which hardly varies, and of that its integral: p = theta s with one memory theta
 for all points, drawn back by one curvature K (at rest, the harmonic mean over directions):
 
-    z = a u + y b + sqrt(V) |v| xi + r s,    r = (d - 1)/n V theta       (to be solved for z)
+    z = a u + y b + sqrt(V) |v| xi + r s,    r = d/n V theta       (to be solved for z)
     dtheta/dtau = 1 - K theta,               K = <V s' / (1 + r s')>,    s' = s (1 - s)
     d|v|^2/dtau = -2 K |v|^2 + 2 (d - 1)/n theta <V s^2>
 
@@ -32,10 +32,8 @@ which is the end of this theory.
 *Other losses* put their own pull and curvature in the place of s and s'; a penalty on w adds
 -lambda a to da/dtau and lambda to K, one on b adds -lambda_b b to db/dtau.
 
-*Over seeds* (a, b) vary because the sample's projections do, in linear response, and because b
-feels the product of two lateral averages, to lowest order in chance: with few support vectors, or
-few a dimension, the spread comes out too small. |v|^2 is taken to vary like chi squared with d - 1
-degrees, as it does early; late, in crowded settings, it varies more.
+b holds a point back as any direction across does: hence d, and not d - 1, in r. *Over seeds* (a, b,
+|v|^2) vary as `spread` says.
 """
 
 from dataclasses import dataclass, replace
@@ -56,11 +54,11 @@ from ..data import class_sizes
 from ..descent import Trajectory, plan
 from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
+from .spread import covariance, roots, squares
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
 _WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
-_AT_ONCE = 16  # states whose points are found at once
 _ORDER, _RTOL = 10, 1e-5  # of the solution: points a leap, and what one may err by
 _FLOOR = np.array([1e-4, 1e-4, 1e-8, 1e-4])  # of a state's size: below, errors are not relative
 _SHORTEST = 1e-9  # leap in nats, before it is given up
@@ -91,8 +89,8 @@ class MeanField:
         Bias.
     lateral : (k,) array
         Root mean square over seeds of the length of w's part across w_true.
-    covariance : (k, 2, 2) array
-        Of (along, b) over seeds.
+    covariance : (k, 3, 3) array
+        Of (along, b, lateral^2) over seeds.
     """
 
     n: int
@@ -130,18 +128,20 @@ class MeanField:
     def draw(self, seed: int) -> Trajectory:
         """Draw the hyperplanes of a seed, for what can be measured on a run.
 
-        (along, b) are Gaussian, and so is the part across w_true, in a direction that stays. The
-        deviations of all checkpoints come from the same random numbers.
+        (along, b) are Gaussian; the part across w_true has a direction that stays. The deviations
+        of all checkpoints come from the same random numbers.
         """
         rng = np.random.default_rng(_checks.count("seed", seed))
-        values, vectors = np.linalg.eigh(self.covariance)
-        roots = np.einsum("kij,kj,klj->kil", vectors, np.sqrt(np.maximum(values, 0)), vectors)
-        along, b = np.stack([self.along, self.b]) + (roots @ rng.standard_normal(2)).T
+        scores = rng.standard_normal(3)
+        moved = roots(self.covariance) @ scores
+        along, b = np.stack([self.along, self.b]) + moved.T[:2]
+        length = np.sqrt(squares(self.lateral**2, self.covariance[:, 2, 2], scores[2:])[:, 0])
         w_true = np.full(self.d, self.d**-0.5)
         across = rng.standard_normal(self.d)
-        across = (across - (across @ w_true) * w_true) / np.sqrt(max(self.d - 1, 1))
+        across -= (across @ w_true) * w_true
+        across /= max(float(np.linalg.norm(across)), 1e-300)
         return Trajectory(
-            steps=self.steps, w=np.outer(along, w_true) + np.outer(self.lateral, across), b=b,
+            steps=self.steps, w=np.outer(along, w_true) + np.outer(length, across), b=b,
             w_true=w_true, error_estimate=np.full(len(b), np.nan), gradient_evaluations=0,
         )  # fmt: skip
 
@@ -200,14 +200,14 @@ def mean_field(
     curve = solved(system, steps)
     end = curve.end
     grid = np.linspace(0, end, 2 + int(_PER_DECADE * end / np.log(10)))
-    spread = system.covariance(np.expm1(grid), curve(grid)).reshape(-1, 4)
+    spread = covariance(system, np.expm1(grid), curve(grid)).reshape(-1, 9)
     at = np.log1p(recorded)
     state = np.where(at <= end, curve(np.minimum(at, end)).T, np.nan)
-    covariance = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
+    scatter = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
     return MeanField(
         n=sum(sizes), d=d, sv_pos=sv_pos, sv_neg=sv_neg, gamma=gamma, lr=lr, steps=recorded,
         along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
-        covariance=covariance.T.reshape(-1, 2, 2),
+        covariance=scatter.T.reshape(-1, 3, 3),
     )  # fmt: skip
 
 
@@ -345,6 +345,8 @@ class System:
         u, density = projections(d, gamma)
         self.lr, self.n, self.lateral = lr, n, d - 1
         self.load = (d - 1) / n
+        # A point holds itself back by b as by any direction across: one of them for V theta
+        self.reaction = (d - 1 + bias) / n
         self.u = np.repeat(np.append(gamma / 2, u), 2)  # increasing; the classes in turn
         self.y = np.tile([1.0, -1.0], len(u) + 1)
         rest = np.subtract(sizes, planted)
@@ -403,16 +405,16 @@ class System:
 
         Or (k, xi, group) for k states.
         """
-        near, _, r, s, slope = self._points(state, _XI)
+        near, _, r, s, slope = self.margins(state, _XI)
         return near, s, slope, 1 + r * slope
 
-    def _nodes(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def nodes(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Values of xi, and their weights: half as many where margins hardly spread."""
         narrow = states[:, 2].max() * self.felt[self.planted] < _NARROW**2
         few = narrow and not self.loss.pieces  # whose bends are sharp
         return (_FEW_XI, _FEW_WEIGHT) if few else (_XI, XI_WEIGHT)
 
-    def _points(
+    def margins(
         self, state: FloatArray, xi: FloatArray
     ) -> tuple[slice, FloatArray, FloatArray, FloatArray, FloatArray]:
         """Find the groups that still pull, and their z, r, s and s'."""
@@ -424,7 +426,7 @@ class System:
         felt = self.felt[near]
         x = a * self.u[near] + b * self.y[near]
         x = x + np.sqrt(np.maximum(square, 0)) * (xi[:, None] * np.sqrt(felt))
-        r = self.load * np.maximum(theta, 0) * felt
+        r = self.reaction * np.maximum(theta, 0) * felt
         if self.loss == LOGISTIC:
             return near, *self._solved(x, r)
         return near, *self._bracketed(x, r, self.width[near])
@@ -483,9 +485,9 @@ class System:
 
         By |v|^2 with Stein's lemma, which needs no division.
         """
-        xi, weight = self._nodes(states)
-        near, z, r, s, slope = self._points(states, xi)
-        bend, kink = self._bends(z, s, slope, self.width[near])
+        xi, weight = self.nodes(states)
+        near, z, r, s, slope = self.margins(states, xi)
+        bend, kink = self.bends(z, s, slope, self.width[near])
         u, y, share, felt = self.u[near], self.y[near], self.share[near], self.felt[near]
         lateral, sides = share * self.variance[near], self.sides[:, near]
         square, theta = states[:, 2], states[:, 3]
@@ -508,7 +510,7 @@ class System:
         def by_state(first: FloatArray, second: FloatArray, own: FloatArray) -> FloatArray:
             """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dr."""
             return np.stack(
-                [-u * first, -y * first, 0.5 * felt * second, -self.load * felt * own], axis=1
+                [-u * first, -y * first, 0.5 * felt * second, -self.reaction * felt * own], axis=1
             )
 
         curved = by_state(second, third, own) @ lateral
@@ -528,7 +530,7 @@ class System:
         by[:, 3, 3] -= curvature
         return rates, by
 
-    def _bends(
+    def bends(
         self, z: FloatArray, s: FloatArray, slope: FloatArray, width: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """How fast curvatures fall as margins grow, and how fast that rises."""
@@ -538,53 +540,3 @@ class System:
         h = 0.1 * width
         low, high = (self.pull(z + step, width)[1] for step in (-h, h))
         return (low - high) / (2 * h), (2 * slope - low - high) / h**2
-
-    def bend(
-        self, states: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
-    ) -> FloatArray:
-        """How fast curvatures fall as margins grow, minus the third derivative of the loss."""
-        if self.loss == LOGISTIC:
-            return np.asarray(curved * (1 - 2 * pull))
-        z, h = states[:, :1] * self.u[near] + states[:, 1:2] * self.y[near], 1e-3
-        return np.asarray(self.loss.curvature(z - h) - self.loss.curvature(z + h)) / (2 * h)
-
-    def covariance(self, steps: FloatArray, states: FloatArray) -> FloatArray:
-        """Integrate the covariance of (a, b) over seeds, by implicit Euler steps."""
-        response = np.zeros((len(self.u), 2))  # of (a, b) to one more point in a group
-        lateral = 0.0
-        result = np.zeros((len(steps), 2, 2))
-        weights = self.share * self.bulk
-        total = np.maximum(weights.sum(axis=1), 1e-300)[:, None]
-        for i in range(1, len(steps)):
-            if (k := (i - 1) % _AT_ONCE) == 0:
-                some = states[i : i + _AT_ONCE]
-                xi, weight = self._nodes(some)
-                near, _, r, s, slope = self._points(some, xi)
-                share, sides = self.share[near], self.sides[:, near]
-                pull, curved = weight @ s, weight @ (slope / (1 + r * slope))
-                hessians = (sides * (share * curved)[:, None]) @ sides.T + np.diag(self.l2)
-                pushes = self._pushes(some, near, pull, curved)
-            dtau, hessian = self.lr * (steps[i] - steps[i - 1]), hessians[k]
-            response[near] += dtau * (sides * pull[k]).T
-            response = response @ np.linalg.inv(np.eye(2) + dtau * hessian)
-            mean = weights @ response
-            result[i] = response.T @ (weights.sum(axis=0)[:, None] * response)
-            result[i] = (result[i] - mean.T @ (mean / total)) / self.n
-            lateral += dtau * pushes[k] * sides[1, 0] ** 2
-            lateral /= 1 + dtau * hessian[1, 1]
-            result[i, 1, 1] += lateral**2
-        return result
-
-    def _pushes(
-        self, states: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
-    ) -> FloatArray:
-        """How hard b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>, at k states.
-
-        That is a product of two averages.
-        """
-        share, y, theta = self.share[near] * self.variance[near], self.y[near], states[:, 3]
-        both = share / self.n
-        xx, yy, xy = pull**2 @ both, curved**2 @ both, (y * pull * curved) @ both
-        c = theta**2 / 2 * ((y * self.bend(states, near, pull, curved)) @ share)
-        push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
-        return np.asarray(np.sqrt(np.maximum(self.lateral * push, 0)))

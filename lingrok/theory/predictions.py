@@ -9,7 +9,6 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import brentq
 from scipy.special import betainc, ndtri
-from scipy.stats import chi2
 
 from .. import _checks
 from .._checks import FloatArray
@@ -18,12 +17,15 @@ from ..losses import LOGISTIC, Loss
 from ..measures import crossing_time
 from .meanfield import MeanField, stationary_l2
 from .population import lateral_variance, slice_area
+from .spread import squares
 from .theorems import kappa
 
 _NODES, _LENGTH_WEIGHT = leggauss(12)
 _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
+_STRATA = (9, 15)  # of the length and of the bias: seeds for times by accuracy
+_LUCK = 5  # of the test's points
 _RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
 _XI, _XI_WEIGHT = hermegauss(7)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
@@ -60,17 +62,19 @@ def predicted_accuracy(
         For alpha <= 1/2, and a quantile outside of (0, 1).
     """
     if quantile is None:
-        biases = field.b[:, None] + field.b_sd[:, None] * _XI
-        curves = _accuracy(field, alpha, _LENGTHS, biases)
+        curves = _accuracy(field, alpha, *_law(field, ndtri(_LENGTHS), _XI))
         return np.asarray(np.einsum("kqj,q,j->k", curves, _LENGTH_WEIGHT, _XI_WEIGHT))
     if not 0 < quantile < 1:
         raise ValueError(f"quantile must be above 0 and below 1, got {quantile!r}")
-    return np.asarray(_accuracy(field, alpha, (quantile,), field.b[:, None])[:, 0, 0])
+    lengths, _ = _law(field, ndtri([quantile]), np.zeros(1))
+    offsets = (field.b / field.along)[:, None, None]
+    return np.asarray(_accuracy(field, alpha, lengths, offsets)[:, 0, 0])
 
 
 def predicted_grokking_time(
-    field: MeanField, *, eps: float, alpha: float = 10.0, by: str = "accuracy"
-) -> PredictedTime:
+    field: MeanField, *, eps: float, alpha: float = 10.0, by: str = "accuracy",
+    n_test: int | None = None,
+) -> PredictedTime:  # fmt: skip
     """Predict the step from which on the concentrated test is solved to 1 - eps.
 
     Parameters
@@ -85,13 +89,17 @@ def predicted_grokking_time(
         The predicted accuracy itself; or theorem 4.6's stand-in for it, |b| / ||w|| =
         gamma/2 kappa with kappa = 1 + 2 eps (2 alpha - 1), which takes w to be along w_true; or
         `quadrature_time`, the same in the limit where only the support vectors count.
+    n_test : int, optional
+        Points of the test, by accuracy: their luck widens the spread. By default it is the accuracy
+        on the distribution.
 
     Raises
     ------
     ValueError
-        For eps or alpha out of range, and an unknown `by`.
+        For eps or alpha out of range, an unknown `by`, and n_test below 1.
     """
     _checks.one_of("by", by, ("accuracy", "distance", "quadrature"))
+    n_test = None if n_test is None else _checks.count("n_test", n_test, 1)
     level = field.gamma / 2 * kappa(eps, alpha, most=0.5)
     known = np.isfinite(field.along)
 
@@ -106,32 +114,40 @@ def predicted_grokking_time(
             eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
             lr=field.lr, alpha=alpha,
         ), np.nan)  # fmt: skip
-    # What counts is b over the length of w, and a seed may be off in both. It stays on its side of
-    # the mean. Only |b| decides, which need not rise with b: so each seed has a time of its own
-    slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
-    sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
-    side = ndtri((np.arange(_SEEDS) + 0.5) / _SEEDS)
-    biases = field.b[:, None] + np.where(field.b < 0, -sd, sd)[:, None] * side
     if by == "distance":
-        distance = np.abs(biases) / field.norm[:, None]
+        _, offsets = _law(field, np.zeros(1), _middles(_SEEDS), joint=False)
+        distance = np.abs(offsets[:, 0]) * (field.along / field.norm)[:, None]
         times = np.sort([crossing(curve, level) for curve in distance.T])
         return PredictedTime(*times[list(_RANKS)].tolist())
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
-    wrong = 1 - _accuracy(field, alpha, (0.5,), biases)[:, 0]
-    of_bias = np.array([crossing(curve, eps) for curve in wrong.T])
-    ranks = np.argsort(of_bias, kind="stable")[list(_RANKS)]
-    low, median, high = of_bias[ranks].tolist()
-    if not np.isfinite(median):
-        return PredictedTime(low, median, high)
-    middle = biases[:, ranks[1], None]
-    lengths = 1 - _accuracy(field, alpha, _QUANTILES, middle)[:, :, 0]
-    of_length = [crossing(curve, eps) for curve in lengths.T]
-    # Length and bias vary independently: their effects on the logarithm add like variances
-    factor = np.exp(np.hypot(
-        np.log(np.divide((low, high), median)), np.log(np.divide(of_length[::2], median))
-    ))  # fmt: skip
-    return PredictedTime(median / float(factor[0]), median, median * float(factor[1]))
+    if not known.any():
+        return PredictedTime(np.nan, np.nan, np.nan)
+    lengths, offsets = _law(field, *map(_middles, _STRATA))
+    levels = eps + _middles(_LUCK) * (0 if n_test is None else np.sqrt(eps * (1 - eps) / n_test))
+
+    def crossings(part: slice, of_length: slice, of_bias: slice) -> FloatArray:
+        """Find the times of these seeds, by the checkpoints in `part`."""
+        seen = np.zeros(len(field.steps), dtype=bool)
+        seen[part] = True
+        seen &= np.isfinite(field.along)
+        curves = 1 - _accuracy(
+            field, alpha, lengths[:, of_length], offsets[:, of_length, of_bias], seen
+        ).reshape(seen.sum(), -1)
+        return np.array([
+            crossing_time(field.steps[seen], curve, level) for curve in curves.T for level in levels
+        ])  # fmt: skip
+
+    # The last to get there, and the first, tell where all others do
+    outer = crossings(
+        slice(None), slice(None, None, _STRATA[0] - 1), slice(None, None, _STRATA[1] // 2)
+    )
+    first, last = np.searchsorted(field.steps[known], [outer.min(), outer.max()])
+    first = max(min(first, known.sum() - 1) - 2, 0)
+    times = np.sort(crossings(slice(first, last + 2), slice(None), slice(None)))
+    if not known.all():
+        times[np.isinf(times)] = np.nan
+    return PredictedTime(*times[[round(q * len(times) - 0.5) for q in _QUANTILES]].tolist())
 
 
 def quadrature_time(
@@ -331,15 +347,46 @@ class _Balance:
         return float(brentq(excess, 1e-12, high, xtol=1e-14))
 
 
+def _middles(count: int) -> FloatArray:
+    """Return normal scores of the middles of so many equal parts."""
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))
+
+
+def _law(
+    field: MeanField, lengths: FloatArray, biases: FloatArray, *, joint: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """(|v|/a)^2 and b/a of seeds at normal scores of the one and the other.
+
+    Shapes (k, q) and (k, q, j): b/a depends on both, unless `joint` is false. A seed stays on its
+    side of the mean.
+    """
+    a, b, square = field.along, field.b, field.lateral**2
+    # What counts are ratios, and a seed may be off in both parts of them
+    zero = np.zeros_like(a)
+    by = np.array([[-b / a**2, 1 / a, zero], [-2 * square / a**3, zero, 1 / a**2]])
+    scatter = np.einsum("eik,kij,fjk->efk", by, field.covariance, by)
+    spread, side = np.sqrt(np.maximum(scatter[[0, 1], [0, 1]], 0)), np.where(b < 0, -1, 1)
+    ratio = scatter[0, 1] / np.maximum(spread[0] * spread[1], 1e-300)
+    ratio = (np.clip(ratio, -1, 1) * joint)[:, None, None]
+    score = ratio * lengths[:, None] + np.sqrt(1 - ratio**2) * side[:, None, None] * biases
+    return squares(square / a**2, spread[1] ** 2, lengths), (b / a)[:, None, None] + spread[0][
+        :, None, None
+    ] * score
+
+
 def _accuracy(
-    field: MeanField, alpha: float, quantiles: tuple[float, ...] | FloatArray, biases: FloatArray
-) -> FloatArray:
-    """Accuracy on the shell for quantiles of |v|, and biases (k, j): shape (k, quantile, j)."""
-    d = field.d
-    relative = np.sqrt(chi2.ppf(quantiles, d - 1) / (d - 1)) if d > 1 else np.zeros(len(quantiles))
-    return shell_accuracy(
-        field.along, field.lateral[:, None] * relative, biases, d=d, gamma=field.gamma, alpha=alpha
-    )
+    field: MeanField, alpha: float, lengths: FloatArray, offsets: FloatArray,
+    part: slice | npt.NDArray[np.bool_] = slice(None),
+) -> FloatArray:  # fmt: skip
+    """Accuracy on the shell for (|v|/a)^2 (k, q) and b/a (k, q, j), at some of k: as (k, q, j)."""
+    lengths, offsets = lengths[part], offsets[part]
+    parts = [
+        np.ones(lengths.size),
+        np.sqrt(lengths).reshape(-1, 1),
+        offsets.reshape(lengths.size, -1),
+    ]
+    result = shell_accuracy(*parts, d=field.d, gamma=field.gamma, alpha=alpha)
+    return result.reshape(offsets.shape)
 
 
 def shell_accuracy(

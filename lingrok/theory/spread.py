@@ -1,0 +1,186 @@
+"""How far a seed is from the mean field: the covariance of (a, b, |v|^2) over seeds.
+
+Two samples of the same kind differ by their projections on w_true and by their lateral parts. The
+book's page "Derivations" has each step.
+
+*Projections.* One more point at u pushes (a, b) by (u, y) s, and the others answer with the slope J
+of the forces, |v|^2 and theta following. Points of a class are independent, so covariances add up;
+planted points have no projection to vary.
+
+*Lateral parts.* At given (a, b), v is where the loss is least. The least loss F has all that is
+asked for as derivatives: minus the forces, by a and b, and half of |v|^2, by a penalty. So what is
+wanted is its covariance over samples between two settings of (a, b, penalty). For Gaussian lateral
+parts that is, to leading order in 1/n and to all orders in the crowding,
+
+    Cov[F, F'] = extremum over rho of  <Cov_rho[M, M']> / n - rho^2 / (2 (d - 1) theta theta').
+
+M(x; r) = min over z of loss(z) + (z - x)^2 / (2 r) is what a point adds, dM/dx = -s; its covariance
+is over two Gaussian lateral margins with the variances V |v|^2, V |v'|^2 and the covariance V rho.
+For equal settings the extremum is at rho = |v|^2, so that the second derivatives by both settings
+are averages over one Gaussian.
+
+Over time the forces add up coherently: they are made by the same points with slowly changing pulls.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.special import gammaincinv, ndtr
+
+from .._checks import FloatArray
+
+if TYPE_CHECKING:
+    from .meanfield import System
+
+_AT_ONCE = 16  # states that are looked at together
+_SOFTEST = 1e-3  # what is left of the curvature by rho where fluctuations diverge
+_TINY = 1e-24
+
+
+class _Local(NamedTuple):
+    """What varies in k states, and what answers; see `_fluctuations`."""
+
+    near: slice
+    pull: FloatArray
+    forces: FloatArray
+    drift: FloatArray
+    answer: FloatArray
+
+
+def covariance(system: "System", steps: FloatArray, states: FloatArray) -> FloatArray:
+    """Integrate the covariance of (a, b, |v|^2) over seeds by implicit Euler steps.
+
+    Parameters
+    ----------
+    system : System
+    steps : (k,) array
+        From 0 on.
+    states : (k, 4) array
+        (a, b, |v|^2, theta) there.
+
+    Returns
+    -------
+    (k, 3, 3) array
+    """
+    single = np.zeros((len(system.u), 2))  # what one more point in a group does to (a, b)
+    common = np.zeros((2, 3))  # what three common causes do
+    classes = system.share * system.bulk
+    totals = np.maximum(classes.sum(axis=1), 1e-300)[:, None]
+    result = np.zeros((len(steps), 3, 3))
+    for start in range(1, len(steps), _AT_ONCE):
+        local = _fluctuations(system, states[start : start + _AT_ONCE])
+        sides = system.sides[:, local.near]
+        dtau = system.lr * np.diff(steps[start - 1 : start + _AT_ONCE])
+        decays = np.linalg.inv(np.eye(2) - dtau[:, None, None] * local.drift)
+        for i, (pull, factor, answer) in enumerate(
+            zip(local.pull, roots(local.forces), local.answer, strict=True)
+        ):
+            single[local.near] += dtau[i] * (sides * pull).T
+            single = single @ decays[i].T
+            common = decays[i] @ (common + dtau[i] * factor[:2])
+            both = np.vstack([common, factor[2] + answer @ common])
+            through = np.vstack([np.eye(2), answer])
+            mean = classes @ single
+            alone = single.T @ (classes.sum(axis=0)[:, None] * single) - mean.T @ (mean / totals)
+            result[start + i] = both @ both.T + through @ alone @ through.T / system.n
+    return result
+
+
+def _fluctuations(system: "System", states: FloatArray) -> _Local:
+    """Find what varies in states (k, 4), and what answers.
+
+    Returns the groups that still pull and their mean pulls; the covariance over seeds of the forces
+    on a and b and of |v|^2, at given (a, b), shape (k, 3, 3); the forces' derivative by (a, b) with
+    |v|^2 and theta following, (k, 2, 2); and that of |v|^2 itself, (k, 2).
+    """
+    xi, chance = system.nodes(states)
+    near, z, r, s, slope = system.margins(states, xi)
+    square, theta = np.maximum(states[:, 2:].T, _TINY)
+    share, felt, sides = system.share[near], system.felt[near], system.sides[:, near]
+    weight = np.outer(chance, share)
+    lateral = weight * system.variance[near]
+    hold = 1 + r * slope
+    k = slope / hold  # minus ds/dx, the points reacting; x is the margin without the reaction
+    bend = -system.bends(z, s, slope, system.width[near])[0] / hold**3  # dk/dx
+    r = r / theta[:, None, None]  # by theta
+    sk, load = s * k, system.lateral / system.n
+    answers = np.zeros((len(states), 2, 3))  # of (|v|^2, theta) to (a, b, penalty)
+    if load:
+        # At rest 1/theta = K + penalty and |v|^2 = load theta^2 Q, Q = <V s^2>. Before, what has
+        # not decayed yet acts like a penalty, as early stopping does: so 1/theta stands for K
+
+        def mean(values: FloatArray) -> FloatArray:
+            return np.tensordot(values, lateral, 2)
+
+        q, c = mean(s**2), felt / 2
+        by_x = xi[:, None] * bend / np.sqrt(square[:, None, None] * np.where(felt > 0, felt, 1))
+        matrix = np.array([
+            [theta * mean(c * by_x), theta * mean(r * (s * bend - k**2)) + 1 / theta],
+            [1 / square - mean(2 * c * (k**2 - s * bend)) / q, 2 * mean(r * s * sk) / q - 2 / theta],
+        ])  # fmt: skip
+        right = np.array([
+            [*(-theta * mean(bend * side) for side in sides), -theta],
+            [*(mean(-2 * sk * side) / q for side in sides), 0 * theta],
+        ])  # fmt: skip
+        answers = np.linalg.solve(matrix.transpose(2, 0, 1), right.transpose(2, 0, 1))
+    # Derivatives of M by (a, b, penalty), and of those by x; shape (3, k, xi, group)
+    by = np.vstack([sides, 0 * sides[:1]])[:, None, None]
+    square_by, theta_by = answers.transpose(1, 2, 0)[..., None, None]
+    change = -s * by + (felt / 2 * k) * square_by - (r / 2 * s**2) * theta_by
+    steeper = k * by + (felt / 2 * bend) * square_by + (r * sk) * theta_by
+    along = np.einsum("ekjg,jg->ekg", steeper[:2], weight)
+    drift = -np.einsum("fg,ekg->kfe", sides, along) - np.diag(system.l2)
+    forces = np.zeros((len(states), 3, 3))
+    if load:
+        alone = np.einsum("ekjg,j->ekg", change, chance)
+        forces = np.einsum("ekjg,fkjg->kef", change * weight, change)
+        forces -= np.einsum("ekg,fkg->kef", alone * share, alone)
+        forces /= system.n
+        theta_by, stiff = answers[:, 1], system.lateral * theta**2
+        own = (square / stiff)[:, None]
+        forces -= (
+            system.lateral / 2 * (own[..., None] ** 2) * theta_by[..., None] * theta_by[:, None]
+        )
+        by_rho = own / theta[:, None] * theta_by
+        by_rho -= np.einsum("ekjg,kjg->ke", steeper, lateral * s) / system.n
+        left = 1 - stiff / system.n * np.tensordot(k**2, lateral * system.variance[near], 2)
+        scale = stiff / np.maximum(left, _SOFTEST)
+        forces += scale[:, None, None] * by_rho[..., None] * by_rho[:, None]
+        forces *= np.outer([-1, -1, 2], [-1, -1, 2])
+    return _Local(near, chance @ s, forces, drift, answers[:, 0, :2])
+
+
+def roots(matrices: FloatArray) -> FloatArray:
+    """Find triangular roots of covariances (k, 3, 3) that may be singular, from the last row up.
+
+    So |v|^2 has a cause of its own, b a second one and a a third. The factors change as slowly as
+    the covariance does, which those by eigenvectors would not.
+    """
+    root = np.zeros_like(matrices)
+    for i in (2, 1, 0):
+        for j in range(2, i, -1):
+            rest = matrices[:, i, j] - np.einsum("ki,ki->k", root[:, i, j:], root[:, j, j:])
+            rest += root[:, i, j] * root[:, j, j]
+            root[:, i, j] = rest / np.where(root[:, j, j] > 0, root[:, j, j], np.inf)
+        root[:, i, i] = np.sqrt(np.maximum(matrices[:, i, i] - (root[:, i] ** 2).sum(axis=1), 0))
+    return root
+
+
+def squares(mean: FloatArray, variance: FloatArray, scores: FloatArray) -> FloatArray:
+    """Lengths squared at normal scores: a gamma law, chi squared where nothing is crowded.
+
+    Parameters
+    ----------
+    mean, variance : (k,) array
+        Of |v|^2.
+    scores : (q,) array
+
+    Returns
+    -------
+    (k, q) array
+    """
+    mean = mean[:, None]
+    shape = np.where(mean > 0, mean**2, 1) / np.maximum(
+        variance[:, None], 1e-12 * mean**2 + _TINY**2
+    )
+    return np.asarray(mean * gammaincinv(shape, ndtr(scores)) / shape)
