@@ -362,13 +362,13 @@ def shell_accuracy(
         score = along[k] * offset + np.stack([biases[k], -biases[k]])[:, None, :, None]
         at = score * per_length[k][:, None]
         at += middle
-        np.clip(at, 0, len(rise) - 1e-9, out=at)
+        np.clip(at, 0, len(rise), out=at)
         node = at.astype(np.intp)
         at -= node
         at *= rise.take(node, mode="clip")
         at += share.take(node, mode="clip")
-        found[k] = (at[0] + at[1]) @ (weight / (2 * weight.sum()))
-    return found
+        found[k] = (at[0] + at[1]) @ weight
+    return found / (2 * weight.sum())
 
 
 @lru_cache(maxsize=64)
