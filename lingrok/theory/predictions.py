@@ -15,13 +15,14 @@ from .. import _checks
 from .._checks import FloatArray
 from ..cube import HALF_WIDTH
 from ..losses import LOGISTIC, Loss
-from ..measures import crossing_time
 from .meanfield import MeanField, stationary_l2
 from .population import lateral_variance, slice_area
 from .theorems import kappa
 
 _NODES, _LENGTH_WEIGHT = leggauss(12)
 _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
+_SHELL = leggauss(48)  # projections of the concentrated points
+_CACHED = 1 << 14  # numbers at once, which stay in a core's cache
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
 _RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
@@ -93,45 +94,66 @@ def predicted_grokking_time(
     """
     _checks.one_of("by", by, ("accuracy", "distance", "quadrature"))
     level = field.gamma / 2 * kappa(eps, alpha, most=0.5)
-    known = np.isfinite(field.along)
-
-    def crossing(curve: FloatArray, threshold: float) -> float:
-        if not known.any():
-            return np.nan
-        time = crossing_time(field.steps[known], curve[known], threshold)
-        return np.nan if np.isinf(time) and not known.all() else time
-
     if by == "quadrature":
         return PredictedTime(np.nan, quadrature_time(
             eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
             lr=field.lr, alpha=alpha,
         ), np.nan)  # fmt: skip
-    # What counts is b over the length of w, and a seed may be off in both. It stays on its side of
-    # the mean. Only |b| decides, which need not rise with b: so each seed has a time of its own
-    slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
-    sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
-    side = ndtri((np.arange(_SEEDS) + 0.5) / _SEEDS)
-    biases = field.b[:, None] + np.where(field.b < 0, -sd, sd)[:, None] * side
     if by == "distance":
-        distance = np.abs(biases) / field.norm[:, None]
-        times = np.sort([crossing(curve, level) for curve in distance.T])
+        distance = np.abs(_seeds(field)) / field.norm[:, None]
+        times = np.sort(_crossings(field, distance, level))
         return PredictedTime(*times[list(_RANKS)].tolist())
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
-    wrong = 1 - _accuracy(field, alpha, (0.5,), biases)[:, 0]
-    of_bias = np.array([crossing(curve, eps) for curve in wrong.T])
+    of_bias = _crossings(field, 1 - _of_seeds(field, alpha), eps)
     ranks = np.argsort(of_bias, kind="stable")[list(_RANKS)]
     low, median, high = of_bias[ranks].tolist()
     if not np.isfinite(median):
         return PredictedTime(low, median, high)
-    middle = biases[:, ranks[1], None]
+    middle = _seeds(field)[:, ranks[1], None]
     lengths = 1 - _accuracy(field, alpha, _QUANTILES, middle)[:, :, 0]
-    of_length = [crossing(curve, eps) for curve in lengths.T]
+    of_length = _crossings(field, lengths, eps)
     # Length and bias vary independently: their effects on the logarithm add like variances
     factor = np.exp(np.hypot(
         np.log(np.divide((low, high), median)), np.log(np.divide(of_length[::2], median))
     ))  # fmt: skip
     return PredictedTime(median / float(factor[0]), median, median * float(factor[1]))
+
+
+def _seeds(field: MeanField) -> FloatArray:
+    """Biases of seeds, from the lowest to the highest, shape (k, _SEEDS).
+
+    What counts is b over the length of w, and a seed may be off in both. It stays on its side of
+    the mean. Only |b| decides, which need not rise with b: so each seed has a time of its own.
+    """
+    slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
+    sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
+    side = ndtri((np.arange(_SEEDS) + 0.5) / _SEEDS)
+    return np.asarray(field.b[:, None] + np.where(field.b < 0, -sd, sd)[:, None] * side)
+
+
+@lru_cache(maxsize=1)
+def _of_seeds(field: MeanField, alpha: float) -> FloatArray:
+    """Their accuracies at the median lateral length, kept for the next eps."""
+    return _accuracy(field, alpha, (0.5,), _seeds(field))[:, 0]
+
+
+def _crossings(field: MeanField, curves: FloatArray, threshold: float) -> FloatArray:
+    """`crossing_time` of each of (k, j) curves; NaN where it may come after the theory's end."""
+    known = np.isfinite(field.along)
+    if not known.any():
+        return np.full(curves.shape[1], np.nan)
+    t, curves, each = field.steps[known], curves[known], np.arange(curves.shape[1])
+    above = curves > threshold
+    last = len(t) - 1 - np.argmax(above[::-1], axis=0)
+    i = np.minimum(last, max(len(t) - 2, 0))
+    here, there = curves[i, each], curves[np.minimum(i + 1, len(t) - 1), each]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = (here - threshold) / (here - there)
+        times = t[i] * (t[np.minimum(i + 1, len(t) - 1)] / t[i]) ** part
+    times[last == len(t) - 1] = np.inf if known.all() else np.nan
+    times[~above.any(axis=0)] = t[0]
+    return np.asarray(times)
 
 
 def quadrature_time(
@@ -200,7 +222,7 @@ def quadrature_curve(
         raise ValueError(f"margins must be above 0, got {m.min():g}")
     distance = balance.bias(m) * (not balance.equal) / m
     inner, outer = gamma / 2, min(alpha * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(48)
+    nodes, weight = _SHELL
     end = np.append(np.clip(distance * inner, inner, outer), outer)[:, None]
     inside = (end - inner)[:, 0] * (slice_area(inner + (end - inner) * (nodes + 1) / 2, d) @ weight)
     return balance.steps(m, lr, l2), distance, 1 - inside[:-1] / inside[-1] / 2
@@ -349,7 +371,7 @@ def shell_accuracy(
     """Accuracy on the shell for lengths (k, q) of v, and biases (k, j): shape (k, q, j)."""
     inner = gamma / 2
     outer = min(_checks.alpha(alpha) * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
+    nodes, weight = _SHELL  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
     grid, share = _lateral_distribution(d)
@@ -358,9 +380,11 @@ def shell_accuracy(
     # Linear between nodes of the table, which are evenly spaced: there is nothing to search for
     per_length, middle, rise = 1 / (length * (grid[1] - grid[0])), len(grid) // 2, np.diff(share)
     found = np.full((len(along), lengths.shape[1], biases.shape[1]), np.nan)
-    for k in np.flatnonzero(np.isfinite(along)):  # one at a time stays in a core's cache
-        score = along[k] * offset + np.stack([biases[k], -biases[k]])[:, None, :, None]
-        at = score * per_length[k][:, None]
+    known = np.flatnonzero(np.isfinite(along))
+    at_once = max(1, _CACHED // (2 * len(nodes) * found[0].size))
+    for k in np.split(known, range(at_once, len(known), at_once)):
+        signed = np.stack([biases[k], -biases[k]])[:, :, None, :, None]
+        at = (along[k][:, None, None, None] * offset + signed) * per_length[k][:, :, None]
         at += middle
         np.clip(at, 0, len(rise), out=at)
         node = at.astype(np.intp)
