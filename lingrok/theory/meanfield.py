@@ -555,6 +555,7 @@ class System:
         result = np.zeros((len(steps), 2, 2))
         weights = self.share * self.bulk
         total = np.maximum(weights.sum(axis=1), 1e-300)[:, None]
+        whole, sideways = weights.sum(axis=0)[:, None], np.zeros(len(steps))
         for i in range(1, len(steps)):
             if (k := (i - 1) % _AT_ONCE) == 0:
                 some = states[i : i + _AT_ONCE]
@@ -563,16 +564,19 @@ class System:
                 share, sides = self.share[near], self.sides[:, near]
                 pull, curved = weight @ s, weight @ (slope / (1 + r * slope))
                 hessians = (sides * (share * curved)[:, None]) @ sides.T + np.diag(self.l2)
-                pushes = self._pushes(some, near, pull, curved)
-            dtau, hessian = self.lr * (steps[i] - steps[i - 1]), hessians[k]
-            response[near] += dtau * (sides * pull[k]).T
-            response = response @ np.linalg.inv(np.eye(2) + dtau * hessian)
+                dtau = self.lr * np.diff(steps[i - 1 : i + _AT_ONCE])
+                shrinks = np.linalg.inv(np.eye(2) + dtau[:, None, None] * hessians)
+                kicks = dtau[:, None, None] * (sides * pull[:, None]).transpose(0, 2, 1)
+                pushes = dtau * self._pushes(some, near, pull, curved) * sides[1, 0] ** 2
+                slower = 1 + dtau * hessians[:, 1, 1]
+            response[near] += kicks[k]
+            response = response @ shrinks[k]
             mean = weights @ response
-            result[i] = response.T @ (weights.sum(axis=0)[:, None] * response)
-            result[i] = (result[i] - mean.T @ (mean / total)) / self.n
-            lateral += dtau * pushes[k] * sides[1, 0] ** 2
-            lateral /= 1 + dtau * hessian[1, 1]
-            result[i, 1, 1] += lateral**2
+            result[i] = response.T @ (whole * response) - mean.T @ (mean / total)
+            lateral = (lateral + pushes[k]) / slower[k]
+            sideways[i] = lateral**2
+        result /= self.n
+        result[:, 1, 1] += sideways
         return result
 
     def _pushes(

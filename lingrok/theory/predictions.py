@@ -181,6 +181,19 @@ def quadrature_time(
     """
     balance = _Balance(eps, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
     lr, l2 = _checks.positive("lr", lr), _checks.at_least_zero("l2", l2)
+    return _quadrature_time(
+        eps=float(eps), lr=lr, l2=l2, n=balance.n, many=balance.many, few=balance.few,
+        gamma=balance.gamma, alpha=float(alpha), loss=loss,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _quadrature_time(
+    *, eps: float, lr: float, l2: float, n: int, many: int, few: int, gamma: float, alpha: float,
+    loss: Loss,
+) -> float:  # fmt: skip
+    """Work it out, once for all runs of a setting."""
+    balance = _Balance(eps, n=n, planted=(many, few), gamma=gamma, alpha=alpha, loss=loss)
     if balance.equal:
         return 0.0
     last = balance.margin()
@@ -392,7 +405,7 @@ def shell_accuracy(
         at *= rise.take(node, mode="clip")
         at += share.take(node, mode="clip")
         found[k] = (at[0] + at[1]) @ weight
-    return found / (2 * weight.sum())
+    return np.asarray(found / (2 * weight.sum()))
 
 
 @lru_cache(maxsize=64)
