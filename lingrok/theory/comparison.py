@@ -68,6 +68,8 @@ def compare(
         accuracy, its standard `error`, and the `predicted` one.
     """
     names = list(table.columns[: table.columns.get_loc("seed")])
+    table = table.copy(deep=False)
+    table.attrs = {}  # of which pandas would make a deep copy with every column that is read
     rows = Parallel(n_jobs=jobs)(
         delayed(_one)(dict(zip(names, key, strict=True)), runs, crowding, loss, n_test)
         for key, runs in table.groupby(names, sort=False)

@@ -14,7 +14,6 @@ from .. import _checks
 from .._checks import FloatArray
 from ..cube import HALF_WIDTH
 from ..losses import LOGISTIC, Loss
-from ..measures import crossing_time
 from .meanfield import MeanField, stationary_l2
 from .population import lateral_variance, slice_area
 from .spread import squares
@@ -22,6 +21,8 @@ from .theorems import kappa
 
 _NODES, _LENGTH_WEIGHT = leggauss(12)
 _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
+_SHELL = leggauss(48)  # projections of the concentrated points
+_CACHED = 1 << 14  # numbers at once, which stay in a core's cache
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
 _STRATA = (9, 15)  # of the length and of the bias: seeds for times by accuracy
@@ -101,14 +102,6 @@ def predicted_grokking_time(
     _checks.one_of("by", by, ("accuracy", "distance", "quadrature"))
     n_test = None if n_test is None else _checks.count("n_test", n_test, 1)
     level = field.gamma / 2 * kappa(eps, alpha, most=0.5)
-    known = np.isfinite(field.along)
-
-    def crossing(curve: FloatArray, threshold: float) -> float:
-        if not known.any():
-            return np.nan
-        time = crossing_time(field.steps[known], curve[known], threshold)
-        return np.nan if np.isinf(time) and not known.all() else time
-
     if by == "quadrature":
         return PredictedTime(np.nan, quadrature_time(
             eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
@@ -117,37 +110,52 @@ def predicted_grokking_time(
     if by == "distance":
         _, offsets = _law(field, np.zeros(1), _middles(_SEEDS), joint=False)
         distance = np.abs(offsets[:, 0]) * (field.along / field.norm)[:, None]
-        times = np.sort([crossing(curve, level) for curve in distance.T])
+        times = np.sort(_crossings(field, distance, level))
         return PredictedTime(*times[list(_RANKS)].tolist())
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
-    if not known.any():
-        return PredictedTime(np.nan, np.nan, np.nan)
     lengths, offsets = _law(field, *map(_middles, _STRATA))
     levels = eps + _middles(_LUCK) * (0 if n_test is None else np.sqrt(eps * (1 - eps) / n_test))
 
     def crossings(part: slice, of_length: slice, of_bias: slice) -> FloatArray:
         """Find the times of these seeds, by the checkpoints in `part`."""
-        seen = np.zeros(len(field.steps), dtype=bool)
-        seen[part] = True
-        seen &= np.isfinite(field.along)
-        curves = 1 - _accuracy(
-            field, alpha, lengths[:, of_length], offsets[:, of_length, of_bias], seen
-        ).reshape(seen.sum(), -1)
-        return np.array([
-            crossing_time(field.steps[seen], curve, level) for curve in curves.T for level in levels
-        ])  # fmt: skip
+        right = _accuracy(field, alpha, lengths[part, of_length], offsets[part, of_length, of_bias])
+        wrong = 1 - right.reshape(len(right), -1)
+        return np.concatenate([_crossings(field, wrong, one, part) for one in levels])
 
-    # The last to get there, and the first, tell where all others do
-    outer = crossings(
-        slice(None), slice(None, None, _STRATA[0] - 1), slice(None, None, _STRATA[1] // 2)
-    )
-    first, last = np.searchsorted(field.steps[known], [outer.min(), outer.max()])
-    first = max(min(first, known.sum() - 1) - 2, 0)
-    times = np.sort(crossings(slice(first, last + 2), slice(None), slice(None)))
-    if not known.all():
-        times[np.isinf(times)] = np.nan
+    # The first to get there, and the last, tell where all others do
+    ends = slice(None, None, _STRATA[0] - 1), slice(None, None, _STRATA[1] // 2)
+    outer = crossings(slice(None), *ends)
+    if np.isnan(outer).all():
+        return PredictedTime(np.nan, np.nan, np.nan)
+    first, last = np.searchsorted(field.steps, [np.nanmin(outer), outer.max()])
+    part = slice(max(min(first, len(field.steps) - 1) - 2, 0), last + 2)
+    times = np.sort(crossings(part, slice(None), slice(None)))
     return PredictedTime(*times[[round(q * len(times) - 0.5) for q in _QUANTILES]].tolist())
+
+
+def _crossings(
+    field: MeanField, curves: FloatArray, threshold: float, part: slice = slice(None)
+) -> FloatArray:
+    """`crossing_time` of each of curves (k, j) at the checkpoints in `part`.
+
+    NaN where it may come after the theory's end.
+    """
+    known = np.isfinite(field.along)
+    whole, known = bool(known.all()), known[part]
+    if not known.any():
+        return np.full(curves.shape[1], np.nan)
+    t, curves, each = field.steps[part][known], curves[known], np.arange(curves.shape[1])
+    above = curves > threshold
+    last = len(t) - 1 - np.argmax(above[::-1], axis=0)
+    i = np.minimum(last, max(len(t) - 2, 0))
+    here, there = curves[i, each], curves[np.minimum(i + 1, len(t) - 1), each]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fraction = (here - threshold) / (here - there)
+        times = t[i] * (t[np.minimum(i + 1, len(t) - 1)] / t[i]) ** fraction
+    times[last == len(t) - 1] = np.inf if whole else np.nan
+    times[~above.any(axis=0)] = t[0]
+    return np.asarray(times)
 
 
 def quadrature_time(
@@ -175,6 +183,19 @@ def quadrature_time(
     """
     balance = _Balance(eps, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
     lr, l2 = _checks.positive("lr", lr), _checks.at_least_zero("l2", l2)
+    return _quadrature_time(
+        eps=float(eps), lr=lr, l2=l2, n=balance.n, many=balance.many, few=balance.few,
+        gamma=balance.gamma, alpha=float(alpha), loss=loss,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _quadrature_time(
+    *, eps: float, lr: float, l2: float, n: int, many: int, few: int, gamma: float, alpha: float,
+    loss: Loss,
+) -> float:  # fmt: skip
+    """Work it out, once for all runs of a setting."""
+    balance = _Balance(eps, n=n, planted=(many, few), gamma=gamma, alpha=alpha, loss=loss)
     if balance.equal:
         return 0.0
     last = balance.margin()
@@ -216,7 +237,7 @@ def quadrature_curve(
         raise ValueError(f"margins must be above 0, got {m.min():g}")
     distance = balance.bias(m) * (not balance.equal) / m
     inner, outer = gamma / 2, min(alpha * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(48)
+    nodes, weight = _SHELL
     end = np.append(np.clip(distance * inner, inner, outer), outer)[:, None]
     inside = (end - inner)[:, 0] * (slice_area(inner + (end - inner) * (nodes + 1) / 2, d) @ weight)
     return balance.steps(m, lr, l2), distance, 1 - inside[:-1] / inside[-1] / 2
@@ -369,23 +390,19 @@ def _law(
     ratio = scatter[0, 1] / np.maximum(spread[0] * spread[1], 1e-300)
     ratio = (np.clip(ratio, -1, 1) * joint)[:, None, None]
     score = ratio * lengths[:, None] + np.sqrt(1 - ratio**2) * side[:, None, None] * biases
-    return squares(square / a**2, spread[1] ** 2, lengths), (b / a)[:, None, None] + spread[0][
-        :, None, None
-    ] * score
+    offsets = (b / a)[:, None, None] + spread[0][:, None, None] * score
+    return squares(square / a**2, spread[1] ** 2, lengths), offsets
 
 
 def _accuracy(
-    field: MeanField, alpha: float, lengths: FloatArray, offsets: FloatArray,
-    part: slice | npt.NDArray[np.bool_] = slice(None),
-) -> FloatArray:  # fmt: skip
-    """Accuracy on the shell for (|v|/a)^2 (k, q) and b/a (k, q, j), at some of k: as (k, q, j)."""
-    lengths, offsets = lengths[part], offsets[part]
-    parts = [
-        np.ones(lengths.size),
-        np.sqrt(lengths).reshape(-1, 1),
-        offsets.reshape(lengths.size, -1),
-    ]
-    result = shell_accuracy(*parts, d=field.d, gamma=field.gamma, alpha=alpha)
+    field: MeanField, alpha: float, lengths: FloatArray, offsets: FloatArray
+) -> FloatArray:
+    """Accuracy on the shell for (|v|/a)^2 (k, q) and b/a (k, q, j): shape (k, q, j)."""
+    lengths = np.sqrt(lengths).reshape(-1, 1)
+    result = shell_accuracy(
+        1 + 0 * lengths[:, 0], lengths, offsets.reshape(len(lengths), -1), d=field.d,
+        gamma=field.gamma, alpha=alpha,
+    )  # fmt: skip
     return result.reshape(offsets.shape)
 
 
@@ -396,7 +413,7 @@ def shell_accuracy(
     """Accuracy on the shell for lengths (k, q) of v, and biases (k, j): shape (k, q, j)."""
     inner = gamma / 2
     outer = min(_checks.alpha(alpha) * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
+    nodes, weight = _SHELL  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
     grid, share = _lateral_distribution(d)
@@ -405,17 +422,19 @@ def shell_accuracy(
     # Linear between nodes of the table, which are evenly spaced: there is nothing to search for
     per_length, middle, rise = 1 / (length * (grid[1] - grid[0])), len(grid) // 2, np.diff(share)
     found = np.full((len(along), lengths.shape[1], biases.shape[1]), np.nan)
-    for k in np.flatnonzero(np.isfinite(along)):  # one at a time stays in a core's cache
-        score = along[k] * offset + np.stack([biases[k], -biases[k]])[:, None, :, None]
-        at = score * per_length[k][:, None]
+    known = np.flatnonzero(np.isfinite(along))
+    at_once = max(1, _CACHED // (2 * len(nodes) * found[0].size))
+    for k in np.split(known, range(at_once, len(known), at_once)):
+        signed = np.stack([biases[k], -biases[k]])[:, :, None, :, None]
+        at = (along[k][:, None, None, None] * offset + signed) * per_length[k][:, :, None]
         at += middle
-        np.clip(at, 0, len(rise) - 1e-9, out=at)
+        np.clip(at, 0, len(rise), out=at)
         node = at.astype(np.intp)
         at -= node
         at *= rise.take(node, mode="clip")
         at += share.take(node, mode="clip")
-        found[k] = (at[0] + at[1]) @ (weight / (2 * weight.sum()))
-    return found
+        found[k] = (at[0] + at[1]) @ weight
+    return np.asarray(found / (2 * weight.sum()))
 
 
 @lru_cache(maxsize=64)
