@@ -113,10 +113,11 @@ def _fluctuations(system: "System", states: FloatArray) -> _Local:
             return np.tensordot(values, lateral, 2)
 
         q, c = mean(s**2), felt / 2
+        faster = 2 * (mean(r * s * sk) / q - 1 / theta)
         by_x = xi[:, None] * bend / np.sqrt(square[:, None, None] * np.where(felt > 0, felt, 1))
         matrix = np.array([
             [theta * mean(c * by_x), theta * mean(r * (s * bend - k**2)) + 1 / theta],
-            [1 / square - mean(2 * c * (k**2 - s * bend)) / q, 2 * mean(r * s * sk) / q - 2 / theta],
+            [1 / square - 2 * mean(c * (k**2 - s * bend)) / q, faster],
         ])  # fmt: skip
         right = np.array([
             [*(-theta * mean(bend * side) for side in sides), -theta],
