@@ -356,12 +356,12 @@ def shell_accuracy(
     score = (along[:, None, None] * offset + signed)[:, :, None]
     length = np.maximum(lengths, 1e-9 * along[:, None] * inner)
     length = length[:, :, None, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
-    right = np.interp(score / length, *_lateral_distribution(d))
+    right = np.interp(score / length, *lateral_distribution(d))
     return np.asarray(right.mean(axis=0) @ weight / weight.sum())
 
 
 @lru_cache(maxsize=64)
-def _lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
+def lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
     """Tabulate the distribution of a point in one direction across w_true, in units of its spread.
 
     A power of 1 - x^2 with the excess kurtosis of a cube in a random direction: -3.6 / (d + 1). It
