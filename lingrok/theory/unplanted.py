@@ -37,7 +37,7 @@ _CORNER = HALF_WIDTH * np.sqrt(2)  # of the square: the largest projection, and 
 _NEAREST, _A_DIMENSION = 48, 24  # points of a class that are drawn one by one, at least
 _BINS, _ACROSS = 16, 6  # cells of all others, along w_true and across it
 _AT_ONCE = 64  # draws: their points fit into a cache
-_FIRST, _LAST, _PATH = 0.02, 36.0, 80  # length of w, margin of the support vectors, and lengths
+_FIRST, _LAST, _PATH = 5e-3, 36.0, 84  # first length of w, last margin, and how many lengths
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
 _NEWTON = 12  # steps of his iteration, of which one or two are usual
 _CLOSE = 1e-2  # change of a margin at which Newton's iteration is done: it then squares it
@@ -81,27 +81,41 @@ class UnplantedLaw:
         return self._shell(np.cos(self.angle), np.sin(self.angle), self.offset, alpha)
 
     def at(self, step: float) -> tuple[FloatArray, FloatArray]:
-        """Length of w and bias at a step, shape (draws,) each."""
-        curves = np.hypot(self.along, self.lateral), self.b
-        times = np.log(self.steps)
-        norm, b = (
-            np.array([np.interp(np.log(step), *one) for one in zip(times, curve, strict=True)])
-            for curve in curves
+        """Length of w and bias at a step, shape (draws,) each.
+
+        Raises
+        ------
+        ValueError
+            Where the path was not drawn, as in `time`.
+        """
+        self._need_path()
+        lengths = np.hypot(self.along, self.lateral)
+        times, now = np.log(self.steps), np.log(step)
+        # Early, the length is a power of time; b goes along with it
+        norm, distance = (
+            np.array([np.interp(now, *one) for one in zip(times, curves, strict=True)])
+            for curves in (np.log(lengths), self.b / lengths)
         )
-        return norm, b
+        return np.exp(norm), np.exp(norm) * distance
 
     def time(self, level: npt.ArrayLike = 0.75, alpha: float = 10.0) -> FloatArray:
         """Step from which on the concentrated accuracy is above a level; infinite if never.
 
-        Shape (draws,), for several levels (levels, draws).
+        The first step, 1, where it always is. Shape (draws,), for several levels (levels, draws).
         """
+        self._need_path()
         paths = zip(self.along, self.lateral, self.b, strict=True)
         wrong = [1 - self._shell(*parts, alpha) for parts in paths]
         found = [
             [crossing_time(*one, 1 - each) for one in zip(self.steps, wrong, strict=True)]
             for each in np.atleast_1d(level)
         ]
-        return np.array(found) if np.ndim(level) else np.array(found[0])
+        times = np.maximum(found, 1)
+        return times if np.ndim(level) else times[0]
+
+    def _need_path(self) -> None:
+        if not self.steps.shape[1]:
+            raise ValueError(f"path must be drawn for this, in d = 2, got none in d = {self.d}")
 
     def _shell(
         self, along: FloatArray, lateral: FloatArray, b: FloatArray, alpha: float
