@@ -83,6 +83,11 @@ def test_runs_have_the_law_that_is_foreseen():
         assert ks_2samp([run.b[i] for run in runs], b).statistic < 0.24
         assert np.std([run.b[i] for run in runs]) == pytest.approx(b.std(), rel=0.4)
         assert np.mean([run.norm[i] for run in runs]) == pytest.approx(norm.mean(), rel=0.03)
+    # The way across, where all points still count
+    early = [run.norm[0] * np.sin(run.angle[0]) for run in runs]
+    paths = zip(LAW.steps, LAW.lateral, strict=True)
+    lateral = [np.interp(looks[0], *one) for one in paths]
+    assert np.mean(early) == pytest.approx(np.mean(np.abs(lateral)), rel=0.35)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +173,7 @@ def test_the_same_seed_draws_the_same_law():
 def test_few_points_and_one_dimension():
     law = unplanted_law(1, 2, draws=16)
     assert np.all(law.half_margin > 5e-4)
+    assert unplanted_law(30_000, 30_000, draws=64, path=False).half_margin.min() >= 5e-4
     line = unplanted_law(30, 20, d=1, draws=16)
     np.testing.assert_allclose(line.angle, 0, atol=1e-7)
     assert line.steps.shape == (16, 0)
