@@ -28,6 +28,7 @@ _PUBLIC = {
     "theory.depth": ("DepthLaw", "depth_law"),
     "theory.meanfield": ("MeanField", "mean_field"),
     "theory.noise": ("NoiseLaw", "noise_law", "separability_threshold"),
+    "theory.unplanted": ("UnplantedLaw", "unplanted_law"),
     "theory.predictions": (
         "PredictedTime", "critical_l2", "predicted_accuracy", "predicted_grokking_time",
         "quadrature_curve", "quadrature_time",

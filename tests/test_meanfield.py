@@ -36,7 +36,7 @@ from lingrok.losses import (
 from lingrok.rules import HeavyBall
 from lingrok.theory.meanfield import System
 from lingrok.theory.population import lateral_variance, projections, slice_area
-from lingrok.theory.predictions import _Balance, _lateral_distribution
+from lingrok.theory.predictions import _Balance, lateral_distribution
 
 DIMENSIONS = (1, 2, 3, 16, 256, 1024)
 SIGMAS = 4.0  # of what chance may do; seeds are fixed, so a test fails always or never
@@ -266,7 +266,7 @@ def test_points_of_the_shell_lie_across_as_tabulated(d):
     direction /= np.linalg.norm(direction, axis=1)[:, None]
     across = np.sort(np.einsum("ij,ij->i", data.X, direction))
     across /= np.sqrt(lateral_variance(np.array([0.05]), d))
-    below = np.interp(across, *_lateral_distribution(d))
+    below = np.interp(across, *lateral_distribution(d))
     assert np.abs(below - np.linspace(0, 1, len(across))).max() < 0.015
 
 

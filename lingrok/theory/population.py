@@ -6,7 +6,7 @@ from numpy.polynomial.legendre import leggauss
 from .._checks import FloatArray
 from ..cube import HALF_WIDTH, sum_density
 
-_FARTHEST = 8 * HALF_WIDTH / np.sqrt(3)  # 8 standard deviations of a projection, in any dimension
+FARTHEST = 8 * HALF_WIDTH / np.sqrt(3)  # 8 standard deviations of a projection, in any dimension
 _FINEST = 64  # parts of gamma that the first panel is wide
 
 
@@ -22,7 +22,7 @@ def projections(d: int, gamma: float) -> tuple[FloatArray, FloatArray]:
     Gauss-Legendre on panels that double from gamma / 64 on: averages are wanted of what falls to
     nothing over u = 1 / ||w||, while ||w|| grows from 0 to some 60 / gamma.
     """
-    reach = min(HALF_WIDTH * np.sqrt(d), _FARTHEST) - gamma / 2
+    reach = min(HALF_WIDTH * np.sqrt(d), FARTHEST) - gamma / 2
     panels = max(1, int(np.ceil(np.log2(_FINEST * reach / gamma))))
     edges = gamma / 2 + np.append(0, reach * 0.5 ** np.arange(panels, -1, -1))
     x, weight = leggauss(4)

@@ -416,7 +416,7 @@ def shell_accuracy(
     nodes, weight = _SHELL  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
-    grid, share = _lateral_distribution(d)
+    grid, share = lateral_distribution(d)
     length = np.maximum(lengths, 1e-9 * along[:, None] * inner)
     length = length[:, :, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
     # Linear between nodes of the table, which are evenly spaced: there is nothing to search for
@@ -438,7 +438,7 @@ def shell_accuracy(
 
 
 @lru_cache(maxsize=64)
-def _lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
+def lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
     """Tabulate the distribution of a point in one direction across w_true, in units of its spread.
 
     A power of 1 - x^2 with the excess kurtosis of a cube in a random direction: -3.6 / (d + 1). It
