@@ -42,10 +42,10 @@ def setting(family: str, **given: Any) -> dict[str, Any]:
     return {"family": family} | base | {"steps": steps}
 
 
-def wide(count: int = 60) -> list[dict[str, Any]]:
+def wide(count: int = 60, scramble: int = 5) -> list[dict[str, Any]]:
     """Spread settings evenly over all parameters; at least four support vectors a dimension."""
     result = []
-    for i, point in enumerate(qmc.Halton(7, rng=np.random.default_rng(5)).random(count)):
+    for i, point in enumerate(qmc.Halton(7, rng=np.random.default_rng(scramble)).random(count)):
         d = DIMENSIONS[i % len(DIMENSIONS)]
         n = round(1000 * (1 + (4 if d <= 64 else 2) * point[2]))
         planted = max(round((0.1 + 0.5 * point[3]) * n), 4 * d)
