@@ -23,6 +23,10 @@ class Sums(ABC):
     def pull(self, theta: FloatArray) -> FloatArray:
         """Sum of slope(z) y (x, 1), shape (size,): minus the gradient of `value`."""
 
+    def pulls(self, thetas: FloatArray) -> FloatArray:
+        """Pull at each of `thetas`, shape (m, size): at once where that is cheaper."""
+        return np.array([self.pull(theta) for theta in thetas])
+
     @abstractmethod
     def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
         """Sum of curvature(z) (x, 1) (x, 1)^T, shape (size, size)."""

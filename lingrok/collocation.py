@@ -13,7 +13,7 @@ there is where the gradient flow (or a backward-error-corrected flow) stands in 
 grows, (*) turns into the Radau IIA collocation of the flow.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +27,7 @@ from .rules import Rule
 
 SAFETY = 4  # of error estimates: without it, one leap in some hundred came out below its error
 _NEWTON = 7  # iterations at most
+_NEWTON_OF_MANY = 9  # the same with rough curvatures, which make it converge slower
 _FEW = 48  # unknowns up to which a Hessian costs about as much as a gradient
 _DENSE = 1_000  # unknowns times nodes up to which a leap's linear system is solved directly
 
@@ -38,12 +39,19 @@ class Motion:
         self.problem, self.rule, self.lr = problem, rule, rule.rate(1)
         self.inertia = rule.inertia or 0.0
         self.size = problem.size
+        self.many = self.size > _FEW  # unknowns: then a Hessian costs far more than a gradient
 
     def push(self, theta: FloatArray) -> FloatArray:
         """Minus lr times the gradient."""
         gradient = self.problem.gradient(theta)
         gradient *= -self.lr
         return gradient
+
+    def pushes(self, thetas: FloatArray) -> FloatArray:
+        """Push at each of `thetas`, shape (m, size)."""
+        gradients = self.problem.gradients_at(thetas)
+        gradients *= -self.lr
+        return gradients
 
     def curvature(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
         """Lr times the Hessian: minus the derivative of `push`."""
@@ -98,12 +106,17 @@ class Leap:
         failed.
     growth : float
         What an error at its start may grow to, as a factor.
+    knots, curvatures : (k,) array, (k, size, size) array
+        Curvatures that Newton's iteration interpolated, and the log t that they belong to; none
+        with few unknowns. The leaps around it start from these.
     """
 
     interval: Interval
     coefficients: FloatArray
     error: float
     growth: float = 1.0
+    knots: FloatArray = field(default_factory=lambda: np.empty(0))
+    curvatures: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def at(self, t: FloatArray) -> FloatArray:
         """Theta at steps t, shape (len(t), size)."""
@@ -142,31 +155,36 @@ def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: 
         means = means - motion.inertia * (behind / ahead)[:, None] * last
     c = _predict(motion, interval, m, near)
     curvatures: FloatArray | None = None
+    known = np.empty(0), np.empty(0)  # some of them, and their log t
+    parted = None
     previous = np.inf
-    for _ in range(_NEWTON):
+    for _ in range(_NEWTON_OF_MANY if motion.many else _NEWTON):
         thetas = interval.theta + values @ c
-        if motion.size <= _FEW:
+        if not motion.many:
             pushes, curvatures = motion.both(thetas)
         else:
-            pushes = np.array([motion.push(theta) for theta in thetas])
+            pushes = motion.pushes(thetas)
             if curvatures is None:
-                curvatures = _few_curvatures(motion, interval, c, log_t / half - 1)
+                known = _few_curvatures(motion, interval, c, near)
+                curvatures = _between(*known, np.log(interval.start) + log_t)
+                parted = _parted(means, values / ahead[:, None], curvatures)
         if not (np.isfinite(pushes).all() and np.isfinite(curvatures).all()):
             break
         residual = pushes / ahead[:, None] - means @ c
         system = means, values / ahead[:, None], curvatures
-        change = _solve(*system, residual)
+        change = _solve(*system, residual, parted)
         c = c + change
         moved = float(np.linalg.norm(values @ change, axis=1).max())
         ratio = moved / previous if np.isfinite(previous) else 1.0
-        left = moved * min(1.0, ratio)
+        # With rough curvatures what changes fell slowest is left last: from half to half, at worst
+        left = moved if motion.many else moved * min(1.0, ratio)
         if left <= 0.1 * share:
             growth = _growth(motion, system, ahead, half)
-            return Leap(interval, c, _tail(c, half, bool(motion.inertia)) + left, growth)
+            return Leap(interval, c, _tail(c, half, bool(motion.inertia)) + left, growth, *known)
         if not ratio <= 2:
             break
         previous = moved
-    return Leap(interval, c, np.inf)
+    return Leap(interval, c, np.inf, 1.0, *known)
 
 
 def _tail(c: FloatArray, half: float, ringing: bool) -> float:
@@ -214,20 +232,49 @@ def _predict(motion: Motion, interval: Interval, m: int, near: Leap | None) -> F
     return c
 
 
-def _few_curvatures(motion: Motion, interval: Interval, c: FloatArray, x: FloatArray) -> FloatArray:
-    """Curvatures at the points x, shape (m, size, size), from three and a parabola between.
+def _few_curvatures(
+    motion: Motion, interval: Interval, c: FloatArray, near: Leap | None
+) -> tuple[FloatArray, FloatArray]:
+    """Log t of some curvatures, and those: two new ones, where no leap from here had some.
 
-    With many unknowns a Hessian costs far more than a gradient.
+    With many unknowns a Hessian costs more than the gradients of all nodes; so the one at the start
+    is the last leap's at its end.
     """
-    at = np.array([-0.8, 0.1, 1.0])
-    known = np.array([motion.curvature(theta, rough=True) for theta in interval.theta_at(at, c)])
-    between = np.linalg.solve(legendre.legvander(at, 2).T, legendre.legvander(x, 2).T)
-    return np.asarray(np.einsum("ij,iab->jab", between, known))
+    start = float(np.log(interval.start))
+    knots, curvatures = (near.knots, near.curvatures) if near else (np.empty(0), np.empty(0))
+    if near and len(knots) and near.interval.start == interval.start:
+        return knots, curvatures
+    last = np.flatnonzero(knots < start + 1e-9)[-1:]
+    at = np.array([0.0, 1.0])
+    new = [motion.curvature(theta, rough=True) for theta in interval.theta_at(at, c)]
+    knots = np.concatenate([knots[last], start + (at + 1) * interval.half])
+    return knots, np.stack([*curvatures[last], *new])
+
+
+def _between(knots: FloatArray, curvatures: FloatArray, log_t: FloatArray) -> FloatArray:
+    """Curvatures at log_t, shape (m, size, size): a parabola through three, a line through two."""
+    x, k = (log_t - knots[-1]) / (knots[-1] - knots[0]), len(knots) - 1
+    at = (knots - knots[-1]) / (knots[-1] - knots[0])
+    weights = legendre.legvander(x, k) @ np.linalg.inv(legendre.legvander(at, k))
+    return np.asarray(np.einsum("ji,iab->jab", weights, curvatures))
+
+
+def _parted(
+    means: FloatArray, values: FloatArray, curvatures: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Part the system of `_solve` into `size` small ones: their inverses, and the basis.
+
+    As the mean curvature's eigenvectors do, which is near enough to start from.
+    """
+    curvature, basis = np.linalg.eigh(curvatures.mean(axis=0))
+    parts: FloatArray = np.asarray(np.linalg.inv(means + curvature[:, None, None] * values))
+    return parts, basis
 
 
 def _solve(
-    means: FloatArray, values: FloatArray, curvatures: FloatArray, residual: FloatArray
-) -> FloatArray:
+    means: FloatArray, values: FloatArray, curvatures: FloatArray, residual: FloatArray,
+    parted: tuple[FloatArray, FloatArray] | None = None,
+) -> FloatArray:  # fmt: skip
     """Solve means @ c + (curvature_j (values @ c)_j)_j = residual for c.
 
     Residual and c have the shape (m, size), or (m, size, r) for r of them where they are few.
@@ -239,9 +286,7 @@ def _solve(
         full[:, each, :, each] += means
         solved = np.linalg.solve(full.reshape(m * size, -1), residual.reshape(m * size, -1))
         return np.asarray(solved).reshape(residual.shape)
-    # The mean curvature's eigenvectors part the system into `size` small ones: a preconditioner.
-    curvature, basis = np.linalg.eigh(curvatures.mean(axis=0))
-    parts = np.linalg.inv(means + curvature[:, None, None] * values)
+    parts, basis = parted or _parted(means, values, curvatures)
 
     def apply(c: FloatArray) -> FloatArray:
         c = c.reshape(m, size)
@@ -255,7 +300,7 @@ def _solve(
         LinearOperator(shape, matvec=apply, dtype=kind),
         residual.ravel(),
         M=LinearOperator(shape, matvec=precondition, dtype=kind),
-        rtol=1e-5,
+        rtol=1e-3,
         restart=20,
         maxiter=3,
     )

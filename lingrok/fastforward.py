@@ -43,6 +43,8 @@ _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocati
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then is very close to instability
 _FIRST_LEAP = 1.0  # nats
 _WORTH = 4  # steps a node: a shorter leap costs more gradients than walking
+_WORTH_OF_MANY = 3  # the same where a leap reads the data once for all of its nodes
+_LONGEST_OF_MANY = 2.5  # nats: over more, what is interpolated between few curvatures is too rough
 _DIFFERENCES = 6  # order of the differences that tell oscillation from a smooth curve
 _WALKABLE = 1e9  # steps: the rounding of a longer walk is not modelled, which nobody would take
 _EPS = float(np.finfo(np.float64).eps)
@@ -275,7 +277,9 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
     `steepest` bounds lr times the curvature anywhere. Each time it yields, the course holds all
     that the rest of the way depends on.
     """
-    order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
+    many = course.motion.many  # then gradients at all nodes cost about what two steps do
+    order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14)) + 2 * many
+    worth, longest = (_WORTH_OF_MANY, _LONGEST_OF_MANY) if many else (_WORTH, np.inf)
     inertia = course.motion.inertia
     # Steps in which the fast modes of heavy ball fall by a factor of e
     memory = 2 / -np.log(inertia) if inertia else 0.0
@@ -294,7 +298,7 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)
         share *= float(np.linalg.norm(course.theta))
         rough = course.oscillation() if steepest > 1 and course.on_foot else 0.0
-        if stop - n < _WORTH * order or not rough <= share / 2 or course.until > n:
+        if stop - n < worth * order or not rough <= share / 2 or course.until > n:
             if course.walked >= _LONGEST_WALK + 20 * memory:
                 raise FastForwardError(
                     f"at step {n} the descent is still not smooth in log time: the error estimate "
@@ -302,7 +306,7 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
                     "smaller lr, a larger rtol, or gradient_descent"
                 )
             # Before the first leap, double: each attempt then costs less than the walk before it
-            further = 2 * n if near is None else n + _WORTH * order
+            further = 2 * n if near is None else n + worth * order
             course.walk(min(steps, course.until if course.until > n else further))
             course.length, course.near = max(length, _FIRST_LEAP), None
             yield
@@ -321,7 +325,8 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
                 _check_stable(course.curvatures()[0][-1], course.motion, n)
             course.leap(leap, stop)
             spare = share / max(leap.error, 1e-3 * share, 1e-300)  # share is 0 where theta is
-            course.length = length * min(2.0, max(0.5, 0.85 * spare ** (1 / order)))
+            grown = length * min(2.0, max(0.5, 0.85 * spare ** (1 / order)))
+            course.length = min(grown, longest)
         yield
 
 
@@ -359,9 +364,11 @@ def _worst_growth(curvature: FloatArray, inertia: float) -> float:
 
 def _flat(leap: Leap) -> dict[str, Any]:
     interval = {"start": leap.interval.start, "half": leap.interval.half, "at": leap.interval.theta}
-    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error}
+    knots = {"knots": leap.knots, "curvatures": leap.curvatures}
+    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error} | knots
 
 
 def _from_flat(state: Arrays) -> Leap:
     interval = Interval(float(state["start"]), float(state["half"]), state["at"])
-    return Leap(interval, state["coefficients"], float(state["leap_error"]))
+    known = state["knots"], state["curvatures"]
+    return Leap(interval, state["coefficients"], float(state["leap_error"]), 1.0, *known)

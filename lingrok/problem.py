@@ -82,6 +82,11 @@ class SignedRows(Sums):
             total = pull if total is None else total + pull
         return np.asarray(total)
 
+    def pulls(self, thetas: FloatArray) -> FloatArray:
+        """Pull at each of `thetas`, shape (m, size), by two products with the rows."""
+        slope = self.loss.slope
+        return np.asarray(sum(slope(rows.dot(thetas.T).T).dot(rows) for rows in self.parts))
+
     def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:  # noqa: ARG002
         """Sum of curvature(z) (x, 1) (x, 1)^T; never rough."""
         return self.pull_and_hessian(theta)[1]
@@ -153,13 +158,18 @@ class Problem:
         self.gradients += 1
         return self._gradient(self.sums.pull(theta), theta)
 
+    def gradients_at(self, thetas: FloatArray) -> FloatArray:
+        """Gradient at each of `thetas`, shape (m, size), counted one by one."""
+        self.gradients += len(thetas)
+        return self._gradient(self.sums.pulls(thetas), thetas)
+
     def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
         """Hessian at `theta`, shape (size, size).
 
         Only Newton's iteration sees it: a point far on the wrong side may lose its weight to
         rounding; in large data points that add less than a thousandth are left out, and products
-        are in float32 (sums over chunks in float64). A `rough` one takes a regular sample of the
-        points that count where they are hundreds a dimension, and is good to a tenth.
+        are in float32 (sums over chunks in float64). A `rough` one of more than 128 points a
+        dimension takes a sample of that size, regular in weight, and is good to a fifth.
         """
         self.hessians += 1
         return self._hessian(self.sums.hessian(theta, rough=rough))

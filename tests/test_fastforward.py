@@ -27,6 +27,7 @@ from lingrok import (
     sample_standard,
 )
 from lingrok import fastforward as module
+from lingrok._threads import ThreadedRows
 from lingrok.losses import EXPONENTIAL, HINGE, LOGISTIC, SQUARED, SQUARED_HINGE, polynomial
 from lingrok.problem import Problem
 from lingrok.rules import Adam, GradientDescent, HeavyBall, Nesterov
@@ -98,6 +99,33 @@ def test_many_unknowns_are_solved_for_as_few_are(monkeypatch):
     assert relative_error(krylov, thetas(direct)).max() < 1e-8
     assert relative_error(sparing, thetas(direct)).max() < 1e-8
     assert sparing.hessian_evaluations < direct.hessian_evaluations / 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize(("enough", "hessians", "passes"), [(128, 17, 45), (16, 50, 150)])
+def test_many_unknowns_cost_few_hessians_and_err_below_the_estimate(  # noqa: PLR0917
+    monkeypatch, seed, share, enough, hessians, passes
+):
+    n, d = 6_000, 50
+    data = sample_standard(
+        n // 2, n // 2, d=d, sv_pos=int(share / 2 * n), sv_neg=int(share / 2 * n), seed=seed
+    )
+    with monkeypatch.context() as direct:
+        direct.setattr(collocation, "_FEW", 100)
+        truth = fast_forward(data, 1e6, rtol=1e-9)
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    monkeypatch.setattr("lingrok._threads._ENOUGH", enough)  # with 16, Hessians good to a half
+    read, pulls = [], ThreadedRows.pulls
+    monkeypatch.setattr(
+        ThreadedRows, "pulls", lambda self, thetas: read.append(1) or pulls(self, thetas)
+    )
+    run = fast_forward(data, 1e6, rtol=1e-4)
+    error = relative_error(run, thetas(truth))
+    assert np.all(error <= run.error_estimate + truth.error_estimate)
+    assert run.error_estimate.max() < 1e-4
+    assert run.hessian_evaluations <= hessians
+    assert len(read) <= passes
 
 
 def test_reads_the_same_curve_at_other_checkpoints():

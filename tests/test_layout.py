@@ -45,7 +45,11 @@ CORE = [
 CORE += ["rounding", "attack", "chunked", "kernels", "nets"]
 FACADE = ""  # names everything, so it is exempt
 
-OPTIONAL = {"dask", "sklearn"}  # which the core's modules that need them ask for when called, but
+OPTIONAL = {
+    "dask",
+    "numba",
+    "sklearn",
+}  # which the core's modules that need them ask for when called, but
 OPTIONAL_MODULES = {"chunked"}  # this one is of dask's arrays
 UNIX_ONLY = {"crypt", "curses", "fcntl", "grp", "nis", "posix", "pty", "pwd", "resource", "spwd"}
 UNIX_ONLY |= {"syslog", "termios", "tty"}

@@ -219,7 +219,8 @@ class Flow(Motion):
 
     def __init__(self, system: "System") -> None:
         self.system, self.scale = system, _FLOOR
-        self.size, self.inertia, self.lr = 4, 0.0, system.lr * _INSTANT
+        self.size, self.many = 4, False
+        self.inertia, self.lr = 0.0, system.lr * _INSTANT
 
     def push(self, theta: FloatArray) -> FloatArray:
         """Return what an instant changes."""
