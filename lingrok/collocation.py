@@ -29,7 +29,8 @@ SAFETY = 4  # of error estimates: without it, one leap in some hundred came out 
 _NEWTON = 7  # iterations at most
 _NEWTON_OF_MANY = 9  # the same with rough curvatures, which make it converge slower
 _FEW = 48  # unknowns up to which a Hessian costs about as much as a gradient
-_DENSE = 1_000  # unknowns times nodes up to which a leap's linear system is solved directly
+_DIRECT = 300  # unknowns times nodes up to which a leap's linear system is solved directly
+_DENSE = 1_000  # and up to which it is for many right-hand sides, and an error's growth is known
 
 
 class Motion:
@@ -280,7 +281,7 @@ def _solve(
     Residual and c have the shape (m, size), or (m, size, r) for r of them where they are few.
     """
     m, size = curvatures.shape[:2]
-    if m * size <= _DENSE:
+    if m * size <= (_DENSE if residual.ndim == 3 else min(_DENSE, _DIRECT)):
         full = values[:, None, :, None] * curvatures[:, :, None, :]
         each = np.arange(size)
         full[:, each, :, each] += means

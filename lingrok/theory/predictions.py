@@ -148,11 +148,11 @@ def _crossings(
     t, curves, each = field.steps[part][known], curves[known], np.arange(curves.shape[1])
     above = curves > threshold
     last = len(t) - 1 - np.argmax(above[::-1], axis=0)
-    i = np.minimum(last, max(len(t) - 2, 0))
-    here, there = curves[i, each], curves[np.minimum(i + 1, len(t) - 1), each]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fraction = (here - threshold) / (here - there)
-        times = t[i] * (t[np.minimum(i + 1, len(t) - 1)] / t[i]) ** fraction
+    crossed = above.any(axis=0) & (last < len(t) - 1)
+    i, after = np.where(crossed, last, 0), np.where(crossed, last + 1, 0)
+    here, there = curves[i, each], curves[after, each]
+    fraction = (here - threshold) / np.where(crossed, here - there, 1.0)
+    times = t[i] * (t[after] / t[i]) ** fraction
     times[last == len(t) - 1] = np.inf if whole else np.nan
     times[~above.any(axis=0)] = t[0]
     return np.asarray(times)
