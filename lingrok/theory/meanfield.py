@@ -27,7 +27,7 @@ With a and b these close. If d is small against the number of points that count,
 of z, and v is a small cloud around w_true. If not, the fixed point of the last three lines is the
 one known for M-estimators in high dimensions, where d is proportional to n. It exists while there
 are more than about two support vectors a dimension; with fewer they can be separated across w_true,
-which is the end of this theory.
+which is the end of this theory: see `edge`.
 
 *Other losses* put their own pull and curvature in the place of s and s'; a penalty on w adds
 -lambda a to da/dtau and lambda to K, one on b adds -lambda_b b to db/dtau.
@@ -59,12 +59,14 @@ from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
-_WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `System.ends`
+_WIDEST = 3.0  # standard deviation of margins that 8 nodes average over, see `System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
 _ROUNDED = 0.1  # of a margin, over which the kinks of losses in pieces are rounded off
 _XI, XI_WEIGHT = hermegauss(8)
 XI_WEIGHT /= XI_WEIGHT.sum()
+_FINE = np.linspace(-8, 8, 161)  # instead of them, for wider margins
+_FINE_WEIGHT = np.exp(-(_FINE**2) / 2) / np.exp(-(_FINE**2) / 2).sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,7 @@ def mean_field(
     n_pos: int, n_neg: int, steps: int, *, sv_pos: int = 0, sv_neg: int = 0, d: int = 2,
     gamma: float = 1e-3, lr: float = 1e-2, bias: bool = True, crowding: bool = True,
     checkpoints: npt.ArrayLike | None = None, loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0, flips: int = 0,
+    l2: float | tuple[float, float] = 0.0, flips: int = 0, widest: float = _WIDEST,
 ) -> MeanField:  # fmt: skip
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
 
@@ -159,6 +161,10 @@ def mean_field(
         points a dimension.
     flips : int
         Labels that `flip_labels` flips: points of the population, of either class as expected.
+    widest : float
+        Standard deviation of the planted points' margins at which the theory ends. Towards the edge
+        (`edge`) it diverges: with values above 3, up to 12, there are more nodes, and it takes some
+        seconds.
 
     Raises
     ------
@@ -182,9 +188,11 @@ def mean_field(
         _checks.one_of(name, choice, (True, False))
     if not loss.steepest:
         raise ValueError(f"loss must have a curvature for the theory, got {loss}")
+    if not 0 < _checks.number("widest", widest) <= 12:
+        raise ValueError(f"widest must be above 0 and at most 12, got {widest!r}")
     system = System(
         sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
-        l2=penalties(l2),
+        l2=penalties(l2), widest=widest,
     )  # fmt: skip
     rest = np.subtract(sizes, (sv_pos, sv_neg))
     if _checks.count("flips", flips, 0, int(rest.sum())):
@@ -268,8 +276,10 @@ class System:
     def __init__(
         self, sizes: tuple[int, int], planted: tuple[int, int], *, d: int, gamma: float, lr: float,
         bias: bool, crowding: bool = True, loss: Loss = LOGISTIC,
-        l2: tuple[float, float] = (0.0, 0.0),
+        l2: tuple[float, float] = (0.0, 0.0), widest: float = _WIDEST,
     ) -> None:  # fmt: skip
+        self.widest, wide = widest, widest > _WIDEST
+        self.xi, self.chance = (_FINE, _FINE_WEIGHT) if wide else (_XI, XI_WEIGHT)
         self.loss, self.l2 = loss, np.asarray(l2)
         self.tail = loss.slope(np.array([_NEGLIGIBLE]))[0] > 1e-18  # pulls from far away
         n = sum(sizes)
@@ -325,7 +335,7 @@ class System:
             nearest = self.u[self.planted : self.planted + 1]
             pull, slope = self.loss.slope_and_curvature(state[0] * nearest)
             unit = max(1.0, float(pull[0] / max(slope[0], 1e-300)))
-        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
+        return float(self.widest - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
 
     ends.terminal = True  # type: ignore[attr-defined]
 
@@ -337,7 +347,7 @@ class System:
         if self.tail:
             near = slice(len(self.u))
         x = a * self.u[near] + b * self.y[near]
-        x = x + np.sqrt(max(square, 0)) * _XI[:, None] * np.sqrt(self.felt[near])
+        x = x + np.sqrt(max(square, 0)) * self.xi[:, None] * np.sqrt(self.felt[near])
         r = self.load * max(theta, 0) * self.felt[near]
         if self.loss == LOGISTIC:
             s, slope = self._solved(x, r)
@@ -396,10 +406,10 @@ class System:
         near, s, slope, hold = self.points(state)
         share, theta = self.share[near], state[3]
         lateral = share * self.variance[near]
-        curvature = lateral @ (XI_WEIGHT @ (slope / hold))
+        curvature = lateral @ (self.chance @ (slope / hold))
         square = -2 * (curvature + self.l2[0]) * state[2]
-        square += 2 * self.load * theta * (lateral @ (XI_WEIGHT @ s**2))
-        forces = self.sides[:, near] @ (share * (XI_WEIGHT @ s))
+        square += 2 * self.load * theta * (lateral @ (self.chance @ s**2))
+        forces = self.sides[:, near] @ (share * (self.chance @ s))
         forces -= self.l2 * state[:2]
         rates = np.append(forces, [square, 1 - (curvature + self.l2[0]) * theta])
         return np.asarray(self.lr * np.exp(log_time) * rates)
@@ -413,11 +423,11 @@ class System:
 
         def by_state(first: FloatArray, second: FloatArray, own: FloatArray) -> FloatArray:
             """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dtheta."""
-            x = XI_WEIGHT @ first
+            x = self.chance @ first
             return np.array([
                 -self.u[near] * x, -self.y[near] * x,
-                0.5 * felt * (XI_WEIGHT @ second),
-                -r_theta * (XI_WEIGHT @ own),
+                0.5 * felt * (self.chance @ second),
+                -r_theta * (self.chance @ own),
             ])  # fmt: skip
 
         first = slope / hold
@@ -426,12 +436,12 @@ class System:
         pull = by_state(first, second, s * first) * share
         pull_square = by_state(2 * s * first, 2 * (first**2 + s * second), 2 * s**2 * first)
         curved = by_state(second, third, s * second + first**2) @ lateral
-        curvature = lateral @ (XI_WEIGHT @ first)
+        curvature = lateral @ (self.chance @ first)
         jacobian = np.empty((4, 4))
         jacobian[:2] = self.sides[:, near] @ pull.T
         jacobian[2] = -2 * state[2] * curved + 2 * self.load * theta * (pull_square @ lateral)
         jacobian[2, 2] -= 2 * curvature
-        jacobian[2, 3] += 2 * self.load * (lateral @ (XI_WEIGHT @ s**2))
+        jacobian[2, 3] += 2 * self.load * (lateral @ (self.chance @ s**2))
         jacobian[3] = -theta * curved
         jacobian[3, 3] -= curvature
         jacobian -= np.diag([*self.l2, 2 * self.l2[0], self.l2[0]])
@@ -455,7 +465,7 @@ class System:
             near, s, slope, hold = self.points(states[i])
             dtau, theta = self.lr * (steps[i] - steps[i - 1]), states[i, 3]
             share, y, sides = self.share[near], self.y[near], self.sides[:, near]
-            pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
+            pull, curved = self.chance @ s, self.chance @ (slope / hold)
             hessian = (sides * (share * curved)) @ sides.T + np.diag(self.l2)
             response[near] += dtau * (sides * pull).T
             response = np.linalg.solve(np.eye(2) + dtau * hessian, response.T).T
