@@ -12,6 +12,7 @@ ends at another hyperplane (`widest_margin`). The book's page "Derivations" has 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar, root
@@ -60,38 +61,38 @@ def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> f
     -----
     A second for a thousand points.
     """
-    k, l = _checks.count("sv_pos", sv_pos, 0), _checks.count("sv_neg", sv_neg, 0)
-    d, n = _checks.count("d", d, 2), k + l
+    k, m = _checks.count("sv_pos", sv_pos, 0), _checks.count("sv_neg", sv_neg, 0)
+    d, n = _checks.count("d", d, 2), k + m
     _checks.one_of("bias", bias, (True, False))
     if not bias:
         return float(binom.cdf(d - 2, n - 1, 0.5)) if n else 1.0
-    if min(k, l) == 0 or n <= d:
+    if min(k, m) == 0 or n <= d:
         return 1.0
     # Volumes of every other dimension add up to 1/2: the side with the smaller ones is summed
-    more = _intrinsic_volume(k, l, d + 3) > _intrinsic_volume(k, l, d + 1)
+    more = _intrinsic_volume(k, m, d + 3) > _intrinsic_volume(k, m, d + 1)
     total = 0.0
     for q in range(d - 1, 1, -2) if more and d > _FEW else range(d + 1, n + 1, 2):
-        volume = _intrinsic_volume(k, l, q)
+        volume = _intrinsic_volume(k, m, q)
         total += volume
         if volume < 1e-13 * total or total < 1e-100:
             break
     return float(np.clip(2 * total if more and d > _FEW else 1 - 2 * total, 0, 1))
 
 
-def _intrinsic_volume(k: int, l: int, q: int) -> float:
+def _intrinsic_volume(k: int, m: int, q: int) -> float:
     """Sum over the cone's faces with q rays, i of class +1: angle inside times angle outside."""
-    middle, far = q * k / (k + l), _FAR * np.sqrt(q) / 2 + 5
-    i = np.arange(max(1, q - l, int(middle - far)), min(k, q - 1, int(middle + far) + 1) + 1)
+    middle, far = q * k / (k + m), _FAR * np.sqrt(q) / 2 + 5
+    i = np.arange(max(1, q - m, int(middle - far)), min(k, q - 1, int(middle + far) + 1) + 1)
     if i.size == 0:
         return 0.0
     i = i[:, None]
     j = q - i
 
-    def log_choose(n: int, some: FloatArray) -> FloatArray:
-        return gammaln(n + 1) - gammaln(some + 1) - gammaln(n - some + 1)
+    def log_choose(n: int, some: Any) -> FloatArray:
+        return np.asarray(gammaln(n + 1) - gammaln(some + 1) - gammaln(n - some + 1))
 
     def mills(x: FloatArray) -> FloatArray:
-        return np.exp(-(x**2) / 2 - log_ndtr(x)) / np.sqrt(2 * np.pi)
+        return np.asarray(np.exp(-(x**2) / 2 - log_ndtr(x)) / np.sqrt(2 * np.pi))
 
     # Inside: sums of half normals of both classes are equal. An integral up the imaginary axis, or
     # beside it, where the integrand is least on the real axis
@@ -113,20 +114,20 @@ def _intrinsic_volume(k: int, l: int, q: int) -> float:
     for _ in range(20):
         x = z / root_q
         up, down = mills(x), mills(-x)
-        force = -z + ((k - i) * up - (l - j) * down) / root_q
-        curved = 1 + ((k - i) * up * (x + up) + (l - j) * down * (down - x)) / q
+        force = -z + ((k - i) * up - (m - j) * down) / root_q
+        curved = 1 + ((k - i) * up * (x + up) + (m - j) * down * (down - x)) / q
         z = z + np.clip(force / curved, -root_q / 2, root_q / 2)
     wide = np.linspace(-8, 8, 33)
     x = z + wide / np.sqrt(curved)
-    log_all = -(x**2) / 2 + (k - i) * log_ndtr(x / root_q) + (l - j) * log_ndtr(-x / root_q)
+    log_all = -(x**2) / 2 + (k - i) * log_ndtr(x / root_q) + (m - j) * log_ndtr(-x / root_q)
     top = log_all.max(axis=1, keepdims=True)
     total = np.exp(log_all - top).sum(axis=1, keepdims=True) * 0.5 / np.sqrt(2 * np.pi * curved)
     outside = top + np.log(total)
-    return float(np.exp(log_choose(k, i) + log_choose(l, j) + inside + outside).sum())
+    return float(np.exp(log_choose(k, i) + log_choose(m, j) + inside + outside).sum())
 
 
 def edge(share: float = 0.5, *, bias: bool = True) -> float:
-    """Planted points a dimension across, n_S / (d - 1), below which they are separable in the limit.
+    """Planted points a dimension, n_S / (d - 1), below which they are separable in the limit.
 
     One over the smallest mean of max(z - y t, 0)^2 over t, with z standard normal: the threshold of
     Candes and Sur (arXiv 1804.09753) for labels that tell nothing of the points, y = +1 for a
@@ -258,14 +259,14 @@ def widest_margin(
             high += reach
         return float(brentq(excess, low, high, xtol=1e-6 * half))
 
-    best, start = half, None
-    for t in np.linspace(-7, 1, 33):
-        if (k := width(np.array([t, 0.0]))) > best or start is None:
-            best, start = max(k, best), np.array([t, 0.0])
-    found = minimize(
-        lambda x: -width(x) / best, start, method="Nelder-Mead",
-        options={"xatol": 1e-5, "fatol": 1e-9, "initial_simplex": start + 0.2 * np.eye(3, 2)},
-    )  # fmt: skip
+    # With the bias of the edge to start with, which is not 0 for unequal classes
+    tilt = _most(planted[0] / sum(planted), True)[1] if min(planted) > 0 else 0.0
+    starts = [np.array([t, tilt]) for t in np.linspace(-9, 1, 41)]
+    start = max(starts, key=width)
+    options: Any = {"xatol": 1e-5, "fatol": 1e-9, "initial_simplex": start + 0.2 * np.eye(3, 2)}
+    found = minimize(  # type: ignore[call-overload]
+        lambda x: -width(x) / half, start, method="Nelder-Mead", options=options
+    )
     k, angle, b = width(found.x), float(np.arctan(np.exp(found.x[0]))), 0.0
     if k <= half * (1 + 1e-6):
         return Widest(gamma, 0.0, 0.0, 1.0)

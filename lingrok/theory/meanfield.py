@@ -279,7 +279,8 @@ class System:
         l2: tuple[float, float] = (0.0, 0.0), widest: float = _WIDEST,
     ) -> None:  # fmt: skip
         self.widest, wide = widest, widest > _WIDEST
-        self.xi, self.chance = (_FINE, _FINE_WEIGHT) if wide else (_XI, XI_WEIGHT)
+        self.xi: FloatArray = _FINE if wide else _XI
+        self.chance: FloatArray = _FINE_WEIGHT if wide else XI_WEIGHT
         self.loss, self.l2 = loss, np.asarray(l2)
         self.tail = loss.slope(np.array([_NEGLIGIBLE]))[0] > 1e-18  # pulls from far away
         n = sum(sizes)
