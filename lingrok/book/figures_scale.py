@@ -74,11 +74,14 @@ def at_the_edge(found: pd.DataFrame, edge: float) -> Figure:
         ends = groups[["separable", "accuracy"]].agg(["mean", "median", "count"])
         axes[0].plot(ends.index, ends["separable", "mean"], mark, ms=4, color=colour, label=d)
         axes[0].plot(ends.index, groups["separable_law"].first(), color=colour, lw=1)
-        known = ends["accuracy", "count"] == groups.size()
+        # Where not all are solved, those that are tell of all only if all are separable
+        known = (ends["accuracy", "count"] == groups.size()) | (ends["separable", "mean"] == 1)
         solved = ends["accuracy", "median"][known]
         axes[2].plot(solved.index, solved, mark, ms=4, color=colour)
         run = found[(found["d"] == d) & found["time"].notna() & (found["ratio"] > edge)]
-        times = run.groupby("ratio")["time"].quantile([0.1, 0.5, 0.9]).unstack()
+        if run.empty:
+            continue
+        times = run.groupby("ratio")["time"].quantile([0.1, 0.5, 0.9], "nearest").unstack()
         middle = times[np.isfinite(times[0.5])]
         high = middle[0.9].where(np.isfinite(middle[0.9]), 1e9)
         axes[1].vlines(middle.index, middle[0.1], high, color=colour, lw=1)
