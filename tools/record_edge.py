@@ -41,7 +41,8 @@ RATIOS = (1.0, 1.25, 1.5, 1.75, 1.9, 2.0, 2.1, 2.25, 2.5, 3.0, 4.0)
 TIMED = {16: (2.0, 2.1, 2.25, 2.5, 3.0, 4.0), 64: (2.0, 2.1, 2.25, 2.5, 3.0, 4.0),
          256: (2.1, 2.5, 4.0), 512: ()}  # fmt: skip
 SOLVED = {16: 20, 64: 20, 256: 4, 512: 1}  # seeds whose maximum margin is found, which is slow
-RUNS = {16: 20, 64: 20, 256: 4, 512: 0}  # seeds that are run
+RUNS = {16: 20, 64: 20, 256: 8, 512: 0}  # seeds that are run
+LONG = {16: 1e9, 64: 1e9, 256: 1e10}  # steps near the edge
 
 
 def draw(d: int, sv_pos: int, sv_neg: int, seed: int) -> tuple[Dataset, Dataset]:
@@ -121,7 +122,7 @@ def parts() -> list[tuple[list[dict[str, Any]], range]]:
         for d in (64, 256) for f in (0.6, 0.8, 0.9, 0.95, 1.0, 1.05, 1.15)
     ]  # fmt: skip
     runs = [
-        ([setting(d, ratio, 0.5, 1e9 if ratio < 2.4 else 3e8) for ratio in ratios], range(RUNS[d]))
+        ([setting(d, r, 0.5, LONG[d] if r < 2.4 else 3e8) for r in ratios], range(RUNS[d]))
         for d, ratios in TIMED.items() if ratios
     ]  # fmt: skip
     return [*runs[:2], (ends + uneven, range(20)), *runs[2:]]
