@@ -26,6 +26,7 @@ _PUBLIC = {
     ),
     "theory.clocks": ("clock",),
     "theory.depth": ("DepthLaw", "depth_law"),
+    "theory.edge": ("edge", "rest_width", "separable_share", "widest_margin"),
     "theory.meanfield": ("MeanField", "mean_field"),
     "theory.noise": ("NoiseLaw", "noise_law", "separability_threshold"),
     "theory.unplanted": ("UnplantedLaw", "unplanted_law"),

@@ -27,7 +27,7 @@ With a and b these close. If d is small against the number of points that count,
 of z, and v is a small cloud around w_true. If not, the fixed point of the last three lines is the
 one known for M-estimators in high dimensions, where d is proportional to n. It exists while there
 are more than about two support vectors a dimension; with fewer they can be separated across w_true,
-which is the end of this theory.
+which is the end of this theory: see `edge`.
 
 *Other losses* put their own pull and curvature in the place of s and s'; a penalty on w adds
 -lambda a to da/dtau and lambda to K, one on b adds -lambda_b b to db/dtau.
@@ -57,7 +57,7 @@ from .population import lateral_variance, projections
 from .spread import covariance, roots, squares
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
-_WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `System.ends`
+_WIDEST = 3.0  # standard deviation of margins that 8 nodes average over, see `System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
 _ORDER, _RTOL = 10, 1e-5  # of the solution: points a leap, and what one may err by
 _FLOOR = np.array([1e-4, 1e-4, 1e-8, 1e-4])  # of a state's size: below, errors are not relative
@@ -70,6 +70,8 @@ XI_WEIGHT /= XI_WEIGHT.sum()
 _FEW_XI, _FEW_WEIGHT = hermegauss(4)
 _FEW_WEIGHT /= _FEW_WEIGHT.sum()
 _NARROW = 0.35  # standard deviation of margins up to which these are as good to 1e-6
+_FINE = np.linspace(-8, 8, 161)  # instead of them, for wider margins
+_FINE_WEIGHT = np.exp(-(_FINE**2) / 2) / np.exp(-(_FINE**2) / 2).sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +153,7 @@ def mean_field(
     n_pos: int, n_neg: int, steps: int, *, sv_pos: int = 0, sv_neg: int = 0, d: int = 2,
     gamma: float = 1e-3, lr: float = 1e-2, bias: bool = True, crowding: bool = True,
     checkpoints: npt.ArrayLike | None = None, loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0, flips: int = 0,
+    l2: float | tuple[float, float] = 0.0, flips: int = 0, widest: float = _WIDEST,
 ) -> MeanField:  # fmt: skip
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
 
@@ -166,6 +168,10 @@ def mean_field(
         points a dimension.
     flips : int
         Labels that `flip_labels` flips: points of the population, of either class as expected.
+    widest : float
+        Standard deviation of the planted points' margins at which the theory ends. Towards the edge
+        (`edge`) it diverges: with values above 3, up to 12, there are more nodes, and it takes some
+        seconds.
 
     Raises
     ------
@@ -189,9 +195,11 @@ def mean_field(
         _checks.one_of(name, choice, (True, False))
     if not loss.steepest:
         raise ValueError(f"loss must have a curvature for the theory, got {loss}")
+    if not 0 < _checks.number("widest", widest) <= 12:
+        raise ValueError(f"widest must be above 0 and at most 12, got {widest!r}")
     system = System(
         sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
-        l2=penalties(l2),
+        l2=penalties(l2), widest=widest,
     )  # fmt: skip
     rest = np.subtract(sizes, (sv_pos, sv_neg))
     if _checks.count("flips", flips, 0, int(rest.sum())):
@@ -338,8 +346,11 @@ class System:
     def __init__(
         self, sizes: tuple[int, int], planted: tuple[int, int], *, d: int, gamma: float, lr: float,
         bias: bool, crowding: bool = True, loss: Loss = LOGISTIC,
-        l2: tuple[float, float] = (0.0, 0.0),
+        l2: tuple[float, float] = (0.0, 0.0), widest: float = _WIDEST,
     ) -> None:  # fmt: skip
+        self.widest, wide = widest, widest > _WIDEST
+        self.xi: FloatArray = _FINE if wide else _XI
+        self.chance: FloatArray = _FINE_WEIGHT if wide else XI_WEIGHT
         self.loss, self.l2 = loss, np.asarray(l2)
         self.tail = loss.slope(np.array([_NEGLIGIBLE]))[0] > 1e-18  # pulls from far away
         n = sum(sizes)
@@ -397,7 +408,7 @@ class System:
             nearest = self.u[self.planted : self.planted + 1]
             pull, slope = self.loss.slope_and_curvature(state[0] * nearest)
             unit = max(1.0, float(pull[0] / max(slope[0], 1e-300)))
-        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
+        return float(self.widest - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
 
     ends.terminal = True  # type: ignore[attr-defined]
 
@@ -406,14 +417,14 @@ class System:
 
         Or (k, xi, group) for k states.
         """
-        near, _, r, s, slope = self.margins(state, _XI)
+        near, _, r, s, slope = self.margins(state, self.xi)
         return near, s, slope, 1 + r * slope
 
     def nodes(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Values of xi, and their weights: half as many where margins hardly spread."""
         narrow = states[:, 2].max() * self.felt[self.planted] < _NARROW**2
         few = narrow and not self.loss.pieces  # whose bends are sharp
-        return (_FEW_XI, _FEW_WEIGHT) if few else (_XI, XI_WEIGHT)
+        return (_FEW_XI, _FEW_WEIGHT) if few else (self.xi, self.chance)
 
     def margins(
         self, state: FloatArray, xi: FloatArray
