@@ -146,6 +146,19 @@ def test_it_is_the_mean_over_drawn_hyperplanes(fields, on, d, threat):
     assert (missed < error + GRID).all(), f"{missed} beside {error}"
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_length_and_bias_vary_together(sign):
+    off = hyperplanes(2, b=1.0)
+    off = replace(off, covariance=np.array([[[0.09, sign * 0.26], [sign * 0.26, 0.81]]]))
+    curves = np.array([
+        adversarial_accuracy(off.draw(seed), sample_standard(20, 20, seed=seed), epsilon=0.3)
+        for seed in range(1000)
+    ])  # fmt: skip
+    error = SIGMAS * curves.std() / np.sqrt(1000)
+    found = predicted_adversarial_accuracy(off, epsilon=0.3)
+    assert found == pytest.approx(curves.mean(), abs=error)
+
+
 # Runs
 
 
