@@ -143,13 +143,16 @@ def _step(margin: FloatArray) -> FloatArray:
 def _chance(x: FloatArray, width: FloatArray, sd: FloatArray) -> FloatArray:
     """Chance that x + a uniform number in +-width + a Gaussian one of that sd is above 0."""
     width = np.maximum(width, 1e-3 * sd)
-    x = np.clip(x, -width - 40 * sd, width + 40 * sd)  # beyond, rounding would be all
+    chance = np.where(x > 0, 1.0, 0.0)
+    near = ~(np.abs(x) > width + 8 * sd)  # or not a number
+    x, width, sd = x[near], width[near], sd[near]
 
     def integral(t: FloatArray) -> FloatArray:
         return np.asarray(t * ndtr(t) + np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi))
 
     rise = integral((x + width) / sd) - integral((x - width) / sd)
-    return np.asarray(np.clip(rise * sd / (2 * width), 0, 1))
+    chance[near] = rise * sd / (2 * width)
+    return chance
 
 
 @lru_cache(maxsize=64)
