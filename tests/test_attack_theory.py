@@ -93,6 +93,22 @@ def test_a_rounded_gradient_leaves_alone_what_lies_beyond_its_edge(formula, kind
     assert found == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_range_that_is_wider_on_one_side_spares_one_class_only():
+    plane = hyperplanes(4, along=1.0)
+    free, both, *one = (
+        predicted_adversarial_accuracy(plane, epsilon=1.0, clip=clip)
+        for clip in (None, CUBE, (-5, 50), (-50, 5))
+    )
+    assert both > free + 0.005
+    np.testing.assert_allclose(one, np.tile((free + both) / 2, (2, 1)), atol=1e-12)
+    tipped = hyperplanes(4, along=1.0, b=2.0)  # positive points are the safer ones
+    low, high = (
+        predicted_adversarial_accuracy(tipped, epsilon=1.0, clip=clip)
+        for clip in ((-5, 50), (-50, 5))
+    )
+    assert high > low
+
+
 def test_pgd_goes_no_further_than_its_steps():
     plane = hyperplanes(8, along=1.0, lateral=0.2)
     near = predicted_adversarial_accuracy(plane, epsilon=0.5)
