@@ -17,7 +17,8 @@ point. Under the attack a point is right if
 u has the known density of the test, e·x a known variance; (a, b) are Gaussian over seeds, and by
 the envelope theorem their deviations enter by (u - s, y). PGD with a rounded gradient leaves alone
 what has a margin from some edge on: a point is right beyond the edge, too. Clipping gives back what
-the coordinates near a face can't move, in the mean over points of the same u.
+coordinates near a face can't move, in the mean over points of the same u; of those with positive
+weights, since there are hardly others where it matters.
 """
 
 from functools import lru_cache
@@ -93,13 +94,10 @@ def predicted_adversarial_accuracy(
             edges = positive, negative
     d, root = field.d, np.sqrt(field.d)
     u, weight, variance = _points(d, field.gamma, alpha if test == "concentrated" else np.inf)
-    saved = [(np.zeros_like(u), np.zeros_like(u))] * 2
+    saved = (np.zeros_like(u), np.zeros_like(u))
     if clip is not None:
         low, high = _clipping(clip)
-        saved = [  # by positive and by negative weights, in signed points
-            (beyond(u, d, epsilon + bottom), beyond(-u, d, epsilon - top))
-            for bottom, top in ((low, high), (-high, -low))
-        ]
+        saved = beyond(u, d, epsilon + low), beyond(u, d, epsilon - high)
     slack = u - clearance * field.gamma / 2 if preserve_label else np.inf
     knots = epsilon * (2 * np.arange(d + 1) - d) / root
     a, b = field.along[:, None], field.b[:, None]
@@ -113,9 +111,9 @@ def predicted_adversarial_accuracy(
         s = np.minimum(slack, knots[np.count_nonzero(weights > 0, axis=1)][:, None])
         gain = 2 * epsilon * np.append(0, np.cumsum(across))
         taken = a * s + tilt * np.interp(s, knots, gain)
-        size = [np.maximum(sign * weights, 0).sum(axis=1)[:, None] for sign in (1, -1)]
+        size = np.maximum(weights, 0).sum(axis=1)[:, None]
         for y, edge, kept in zip((1.0, -1.0), edges, saved, strict=True):
-            loss = taken - size[0] * kept[0] - size[1] * kept[1]
+            loss = taken - size * kept
             margin = a * u + y * b - np.minimum(loss, edge)
             q = u - s * (loss <= edge)  # what a deviation of a is multiplied by
             sd = covariance[0, 0] * q**2 + 2 * y * covariance[0, 1] * q + covariance[1, 1]
