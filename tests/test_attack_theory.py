@@ -175,6 +175,19 @@ def test_length_and_bias_vary_together(sign):
     assert found == pytest.approx(curves.mean(), abs=error)
 
 
+def test_weights_of_both_signs_are_taken_from():
+    tilted = hyperplanes(6, along=0.5, lateral=[1.0, 3.0])
+    curves = np.array([
+        adversarial_accuracy(
+            tilted.draw(seed), sample_standard(50, 50, d=6, seed=seed), epsilon=0.5
+        )
+        for seed in range(400)
+    ])  # fmt: skip
+    error = SIGMAS * curves.std(axis=0) / np.sqrt(400)
+    found = predicted_adversarial_accuracy(tilted, epsilon=0.5)
+    assert (np.abs(found - curves.mean(axis=0)) < error).all()
+
+
 # Runs
 
 
