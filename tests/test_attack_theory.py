@@ -162,10 +162,10 @@ def test_it_is_the_mean_over_drawn_hyperplanes(fields, on, d, threat):
     assert (missed < error + GRID).all(), f"{missed} beside {error}"
 
 
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_length_and_bias_vary_together(sign):
+@pytest.mark.parametrize(("length", "both"), [(0.09, -0.26), (0.09, 0.26), (0.16, 0.0)])
+def test_length_and_bias_vary_together(length, both):
     off = hyperplanes(2, b=1.0)
-    off = replace(off, covariance=np.array([[[0.09, sign * 0.26], [sign * 0.26, 0.81]]]))
+    off = replace(off, covariance=np.array([[[length, both], [both, 0.81 * (both != 0)]]]))
     curves = np.array([
         adversarial_accuracy(off.draw(seed), sample_standard(20, 20, seed=seed), epsilon=0.3)
         for seed in range(1000)
