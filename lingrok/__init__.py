@@ -20,6 +20,7 @@ _PUBLIC = {
         "Assumption", "MaxMargin", "Separation", "check_assumption", "max_margin", "separation",
     ),
     "theory.minimum": ("Minimum", "minimiser"),
+    "theory.adversary": ("predicted_adversarial_accuracy",),
     "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
     "theory.theorems": (
         "ResidualLimit", "bias_curve", "bias_limit", "grokking_bounds", "residual_limit",

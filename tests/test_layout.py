@@ -300,6 +300,7 @@ NAMES = {
     "grokking_bounds": "eps * log_delta alpha gamma rho_bound",
     "mean_field": "n_pos n_neg steps * sv_pos sv_neg d gamma lr checkpoints",
     "predicted_accuracy": "field * alpha",
+    "predicted_adversarial_accuracy": f"field * test alpha {ATTACK} clearance method pgd_dtype",
     "predicted_grokking_time": "field * eps",
     "losses.polynomial": "p",
     "rules.GradientDescent": "lr",

@@ -44,3 +44,17 @@ def lateral_variance(u: FloatArray, d: int) -> FloatArray:
     density = sum_density(d - 1)(total - x) * weight
     square = (density * x**2).sum(axis=1) / np.maximum(density.sum(axis=1), 1e-300)
     return np.asarray(np.maximum((d * square * (2 * HALF_WIDTH) ** 2 - u**2) / (d - 1), 0))
+
+
+def beyond(u: FloatArray, d: int, edge: float) -> FloatArray:
+    """Mean of max(edge - x, 0) over one coordinate x of a point, given its projection u."""
+    if d == 1:
+        return np.asarray(np.maximum(edge - u, 0))
+    total, reach = (u * np.sqrt(d) / (2 * HALF_WIDTH))[:, None], (d - 1) / 2
+    edge /= 2 * HALF_WIDTH
+    low, high = np.maximum(-0.5, total - reach), np.minimum(min(edge, 0.5), total + reach)
+    nodes, weight = leggauss(24)
+    width = np.maximum(high - low, 0) / 2
+    x = low + width * (nodes + 1)
+    mean = (width * weight * (edge - x) * sum_density(d - 1)(total - x)).sum(axis=1)
+    return np.asarray(2 * HALF_WIDTH * mean / np.maximum(sum_density(d)(total[:, 0]), 1e-300))
