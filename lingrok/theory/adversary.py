@@ -25,8 +25,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
-from scipy.stats import chi2
+from scipy.special import ndtr, ndtri
 
 from .. import _checks
 from .._checks import FloatArray
@@ -34,6 +33,7 @@ from ..cube import HALF_WIDTH
 from ..rounding import pull, vanishing_margin
 from .meanfield import MeanField
 from .population import FARTHEST, beyond, lateral_variance, slice_area
+from .spread import squares
 
 _CELLS = 192  # over the projections of a test
 _DRAWS = 24  # of e and l
@@ -100,11 +100,15 @@ def predicted_adversarial_accuracy(
         saved = beyond(u, d, epsilon + low), beyond(u, d, epsilon - high)
     slack = u - clearance * field.gamma / 2 if preserve_label else np.inf
     knots = epsilon * (2 * np.arange(d + 1) - d) / root
-    a, b = field.along[:, None], field.b[:, None]
-    covariance = field.covariance.transpose(1, 2, 0)[..., None]
-    right = np.zeros(len(a))
-    for across, relative in zip(*_draws(d), strict=True):
-        tilt = field.lateral[:, None] * relative
+    # What (a, b) do with the length across, by its normal score, and what is left to them
+    varying = np.sqrt(np.maximum(field.covariance[:, 2, 2], 1e-300))[:, None]
+    together = field.covariance[:, :2, 2] / varying
+    covariance = field.covariance[:, :2, :2] - together[:, :, None] * together[:, None]
+    covariance, together = covariance.transpose(1, 2, 0)[..., None], together.T[..., None]
+    right = np.zeros(len(field.b))
+    for across, score in zip(*_draws(d), strict=True):
+        a, b = field.along[:, None] + together[0] * score, field.b[:, None] + together[1] * score
+        tilt = np.sqrt(squares(field.lateral**2, field.covariance[:, 2, 2], np.array([score])))
         # A point's lateral part: a uniform and a Gaussian one, with the kurtosis of the cube
         flat = min(1.0, np.sqrt((across**4).sum() * d / max(d - 1, 1)))
         weights = a / root + tilt * across
@@ -167,7 +171,7 @@ def _points(d: int, gamma: float, alpha: float) -> tuple[FloatArray, FloatArray,
 
 @lru_cache(maxsize=64)
 def _draws(d: int) -> tuple[FloatArray, FloatArray]:
-    """Directions e, the largest component first, and lengths l over their root mean square."""
+    """Directions e, the largest component first, and normal scores of the lengths."""
     if d == 1:
         return np.zeros((_DRAWS, 1)), np.zeros(_DRAWS)
     rng = np.random.default_rng(0)
@@ -177,5 +181,4 @@ def _draws(d: int) -> tuple[FloatArray, FloatArray]:
     e = -np.sort(-e, axis=1)
     e = e[np.argsort(e[:, : d // 2].sum(axis=1))[7::15]]  # T(0), the most that attacks feel of e
     e = np.concatenate([e, -e[:, ::-1]])
-    quantiles = (rng.permutation(_DRAWS) + 0.5) / _DRAWS
-    return e, np.sqrt(chi2.ppf(quantiles, d - 1) / (d - 1))
+    return e, ndtri((rng.permutation(_DRAWS) + 0.5) / _DRAWS)
