@@ -31,17 +31,18 @@ def rows():
     rng = np.random.default_rng(0)
     for path in sorted(CHAPTERS.glob("*.ipynb")):
         for pictures in sliders(path):
-            live, seconds = pictures.live, []
-            pictures.widget()
+            live, seconds, shown = pictures.live, [], []
+            _, picture = pictures.widget().children
+            picture.observe(lambda _, to=shown: to.append(time.perf_counter()), "value")
             for share in rng.random(MOVES):
                 value = live.min + share * (live.max - live.min)
                 value = int(value) if isinstance(live.value, int) else 10**value
                 begun = time.perf_counter()
                 live.value = value
-                seconds.append(time.perf_counter() - begun)
+                seconds.append(shown[-1] - begun)
             yield {
                 "work": f'slider "{pictures.name}" ({path.stem}), let go to picture',
-                "target": "0.2 s",
+                "target": "0.1 s",
                 "measured": f"{np.median(seconds):.2f} s, at most {max(seconds):.2f} s",
             }
 

@@ -42,7 +42,7 @@ def rows(repeats: int = 5) -> Iterator[Row]:
             seconds.append(time.perf_counter() - start)
         yield Row(
             work=f"mean field to 1e13 steps and its accuracy, {name}",
-            target="<= 0.3 s",
+            target="<= 0.1 s",
             measured=f"{min(seconds):.2f} s (slowest of {repeats}: {max(seconds):.2f})",
         )
     start = time.perf_counter()
@@ -52,7 +52,7 @@ def rows(repeats: int = 5) -> Iterator[Row]:
     error = max(error for _, error in results)
     yield Row(
         work=f"{_RUNS} runs of 1e7 steps with sampling, d=2, n=2000, {_JOBS} processes",
-        target="<= 30 s",
+        target="<= 6 s",
         measured=f"{took:.1f} s; {gradients:.0f} gradients a run, estimates up to {error:.0e}",
     )
 

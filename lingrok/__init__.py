@@ -20,14 +20,17 @@ _PUBLIC = {
         "Assumption", "MaxMargin", "Separation", "check_assumption", "max_margin", "separation",
     ),
     "theory.minimum": ("Minimum", "minimiser"),
+    "theory.adversary": ("predicted_adversarial_accuracy",),
     "theory.bias": ("BiasPull", "bias_equilibrium", "bias_pull", "pull_phases"),
     "theory.theorems": (
         "ResidualLimit", "bias_curve", "bias_limit", "grokking_bounds", "residual_limit",
     ),
     "theory.clocks": ("clock",),
     "theory.depth": ("DepthLaw", "depth_law"),
+    "theory.edge": ("edge", "rest_width", "separable_share", "widest_margin"),
     "theory.meanfield": ("MeanField", "mean_field"),
     "theory.noise": ("NoiseLaw", "noise_law", "separability_threshold"),
+    "theory.unplanted": ("UnplantedLaw", "unplanted_law"),
     "theory.predictions": (
         "PredictedTime", "critical_l2", "predicted_accuracy", "predicted_grokking_time",
         "quadrature_curve", "quadrature_time",

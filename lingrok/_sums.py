@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from ._checks import FloatArray
 
 _CHUNK = 1 << 17  # numbers a chunk of rows holds: 1 MB, so both products find it in a core's cache
@@ -21,6 +23,10 @@ class Sums(ABC):
     def pull(self, theta: FloatArray) -> FloatArray:
         """Sum of slope(z) y (x, 1), shape (size,): minus the gradient of `value`."""
 
+    def pulls(self, thetas: FloatArray) -> FloatArray:
+        """Pull at each of `thetas`, shape (m, size): at once where that is cheaper."""
+        return np.array([self.pull(theta) for theta in thetas])
+
     @abstractmethod
     def hessian(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
         """Sum of curvature(z) (x, 1) (x, 1)^T, shape (size, size)."""
@@ -28,6 +34,11 @@ class Sums(ABC):
     def pull_and_hessian(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Both, at once where that is cheaper."""
         return self.pull(theta), self.hessian(theta)
+
+    def pulls_and_hessians(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both at each of k thetas, shapes (k, size) and (k, size, size)."""
+        both = [self.pull_and_hessian(theta) for theta in thetas]
+        return np.array([pull for pull, _ in both]), np.array([hessian for _, hessian in both])
 
 
 def parts(n: int, d: int, chunks: int = 1) -> list[slice]:

@@ -13,11 +13,11 @@ there is where the gradient flow (or a backward-error-corrected flow) stands in 
 grows, (*) turns into the Radau IIA collocation of the flow.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from numpy.polynomial import legendre
+from numpy.polynomial import chebyshev, legendre
 from scipy.sparse.linalg import LinearOperator, gmres
 from scipy.special import roots_jacobi
 
@@ -27,8 +27,10 @@ from .rules import Rule
 
 SAFETY = 4  # of error estimates: without it, one leap in some hundred came out below its error
 _NEWTON = 7  # iterations at most
+_NEWTON_OF_MANY = 9  # the same with rough curvatures, which make it converge slower
 _FEW = 48  # unknowns up to which a Hessian costs about as much as a gradient
-_DENSE = 1_000  # unknowns times nodes up to which a leap's linear system is solved directly
+_DIRECT = 300  # unknowns times nodes up to which a leap's linear system is solved directly
+_DENSE = 1_000  # and up to which it is for many right-hand sides, and an error's growth is known
 
 
 class Motion:
@@ -38,6 +40,7 @@ class Motion:
         self.problem, self.rule, self.lr = problem, rule, rule.rate(1)
         self.inertia = rule.inertia or 0.0
         self.size = problem.size
+        self.many = self.size > _FEW  # unknowns: then a Hessian costs far more than a gradient
 
     def push(self, theta: FloatArray) -> FloatArray:
         """Minus lr times the gradient."""
@@ -45,18 +48,24 @@ class Motion:
         gradient *= -self.lr
         return gradient
 
+    def pushes(self, thetas: FloatArray) -> FloatArray:
+        """Push at each of `thetas`, shape (m, size)."""
+        gradients = self.problem.gradients_at(thetas)
+        gradients *= -self.lr
+        return gradients
+
     def curvature(self, theta: FloatArray, *, rough: bool = False) -> FloatArray:
         """Lr times the Hessian: minus the derivative of `push`."""
         hessian = self.problem.hessian(theta, rough=rough)
         hessian *= self.lr
         return hessian
 
-    def both(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Push and curvature."""
-        gradient, hessian = self.problem.gradient_and_hessian(theta)
-        gradient *= -self.lr
-        hessian *= self.lr
-        return gradient, hessian
+    def both(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Pushes and curvatures at k thetas, shapes (k, size) and (k, size, size)."""
+        gradients, hessians = self.problem.gradients_and_hessians(thetas)
+        gradients *= -self.lr
+        hessians *= self.lr
+        return gradients, hessians
 
 
 @dataclass(frozen=True)
@@ -69,17 +78,19 @@ class Interval:
 
     def theta_at(self, x: FloatArray, c: FloatArray) -> FloatArray:
         """Theta at x in [-1, 1], for the Legendre coefficients c of d theta / d log t."""
-        return self.theta + self.half * (_integrals(x, len(c)) @ c)
+        return self.theta + self.half * (_integrals(_legendre(x, len(c))) @ c)
 
-    def displacements(self, log_t: FloatArray, delta: FloatArray, m: int) -> FloatArray:
-        """Matrix from m coefficients to what theta moves from log_t to log_t + delta, over delta.
+    def tables(self, log_t: FloatArray, delta: FloatArray, m: int) -> tuple[FloatArray, FloatArray]:
+        """Matrices from m coefficients to what theta moves, each of the shape (len(log_t), m).
 
-        `log_t` counts from the start. Averages of the derivative: a difference of thetas would
-        cancel at late times.
+        First from log_t to log_t + delta, over delta, then from the start to log_t. `log_t` counts
+        from the start. Averages of the derivative: a difference of thetas would cancel at late
+        times.
         """
         nodes, weights = _gauss(m // 2 + 1)
-        inside = (log_t[:, None] + delta[:, None] * (nodes + 1) / 2) / self.half - 1
-        return np.asarray(np.einsum("jqk,q->jk", legendre.legvander(inside, m - 1), weights) / 2)
+        x = log_t[:, None] + delta[:, None] * nodes  # the last node is at log_t itself
+        table = _legendre(x / self.half - 1, m)
+        return (table[:m, :, :-1] @ weights).T, self.half * _integrals(table[:, :, -1])
 
 
 @dataclass(frozen=True)
@@ -96,12 +107,17 @@ class Leap:
         failed.
     growth : float
         What an error at its start may grow to, as a factor.
+    knots, curvatures : (k,) array, (k, size, size) array
+        Curvatures that Newton's iteration interpolated, and the log t that they belong to; none
+        with few unknowns. The leaps around it start from these.
     """
 
     interval: Interval
     coefficients: FloatArray
     error: float
     growth: float = 1.0
+    knots: FloatArray = field(default_factory=lambda: np.empty(0))
+    curvatures: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def at(self, t: FloatArray) -> FloatArray:
         """Theta at steps t, shape (len(t), size)."""
@@ -112,7 +128,7 @@ class Leap:
         """Theta at step t, minus that one step before."""
         delta = np.array([-np.log1p(-1 / t)])
         log_t = np.array([np.log(t / self.interval.start)]) - delta
-        means = self.interval.displacements(log_t, delta, len(self.coefficients))
+        means, _ = self.interval.tables(log_t, delta, len(self.coefficients))
         return np.asarray(delta[0] * (means @ self.coefficients)[0])
 
     @property
@@ -134,40 +150,42 @@ def solve(motion: Motion, interval: Interval, m: int, near: Leap | None, share: 
     log_t = (_radau(m) + 1) / 2 * (length + np.log1p(-np.exp(-length) / interval.start))
     step = np.exp(-log_t) / interval.start  # over t
     ahead, behind = np.log1p(step), -np.log1p(-step)  # log(t + 1) - log(t), log(t) - log(t - 1)
-    means = interval.displacements(log_t, ahead, m)
+    means, values = interval.tables(log_t, ahead, m)
     if motion.inertia:
-        last = interval.displacements(log_t - behind, behind, m)
+        last, _ = interval.tables(log_t - behind, behind, m)
         means = means - motion.inertia * (behind / ahead)[:, None] * last
-    x = log_t / half - 1
-    values = half * _integrals(x, m)
     c = _predict(motion, interval, m, near)
     curvatures: FloatArray | None = None
+    known = np.empty(0), np.empty(0)  # some of them, and their log t
+    parted = None
     previous = np.inf
-    for _ in range(_NEWTON):
+    for _ in range(_NEWTON_OF_MANY if motion.many else _NEWTON):
         thetas = interval.theta + values @ c
-        if motion.size <= _FEW:
-            both = [motion.both(theta) for theta in thetas]
-            pushes, curvatures = (np.array(each) for each in zip(*both, strict=True))
+        if not motion.many:
+            pushes, curvatures = motion.both(thetas)
         else:
-            pushes = np.array([motion.push(theta) for theta in thetas])
+            pushes = motion.pushes(thetas)
             if curvatures is None:
-                curvatures = _few_curvatures(motion, interval, c, x)
+                known = _few_curvatures(motion, interval, c, near)
+                curvatures = _between(*known, np.log(interval.start) + log_t)
+                parted = _parted(means, values / ahead[:, None], curvatures)
         if not (np.isfinite(pushes).all() and np.isfinite(curvatures).all()):
             break
         residual = pushes / ahead[:, None] - means @ c
         system = means, values / ahead[:, None], curvatures
-        change = _solve(*system, residual)
+        change = _solve(*system, residual, parted)
         c = c + change
         moved = float(np.linalg.norm(values @ change, axis=1).max())
         ratio = moved / previous if np.isfinite(previous) else 1.0
-        left = moved * min(1.0, ratio)
+        # With rough curvatures what changes fell slowest is left last: from half to half, at worst
+        left = moved if motion.many else moved * min(1.0, ratio)
         if left <= 0.1 * share:
             growth = _growth(motion, system, ahead, half)
-            return Leap(interval, c, _tail(c, half, bool(motion.inertia)) + left, growth)
+            return Leap(interval, c, _tail(c, half, bool(motion.inertia)) + left, growth, *known)
         if not ratio <= 2:
             break
         previous = moved
-    return Leap(interval, c, np.inf)
+    return Leap(interval, c, np.inf, 1.0, *known)
 
 
 def _tail(c: FloatArray, half: float, ringing: bool) -> float:
@@ -210,38 +228,66 @@ def _predict(motion: Motion, interval: Interval, m: int, near: Leap | None) -> F
         degree = min(5, degree)
         known = _lower(m, degree) @ known
     ahead = (_radau(degree + 1) + 1) * interval.half + np.log(interval.start / near.interval.start)
-    there = legendre.legvander(ahead / near.interval.half - 1, degree)
-    c[: degree + 1] = _from_radau(degree + 1) @ (there @ known)
+    there = _legendre(ahead / near.interval.half - 1, degree)
+    c[: degree + 1] = _from_radau(degree + 1) @ (there.T @ known)
     return c
 
 
-def _few_curvatures(motion: Motion, interval: Interval, c: FloatArray, x: FloatArray) -> FloatArray:
-    """Curvatures at the points x, shape (m, size, size), from three and a parabola between.
+def _few_curvatures(
+    motion: Motion, interval: Interval, c: FloatArray, near: Leap | None
+) -> tuple[FloatArray, FloatArray]:
+    """Log t of some curvatures, and those: two new ones, where no leap from here had some.
 
-    With many unknowns a Hessian costs far more than a gradient.
+    With many unknowns a Hessian costs more than the gradients of all nodes; so the one at the start
+    is the last leap's at its end.
     """
-    at = np.array([-0.8, 0.1, 1.0])
-    known = np.array([motion.curvature(theta, rough=True) for theta in interval.theta_at(at, c)])
-    between = np.linalg.solve(legendre.legvander(at, 2).T, legendre.legvander(x, 2).T)
-    return np.asarray(np.einsum("ij,iab->jab", between, known))
+    start = float(np.log(interval.start))
+    knots, curvatures = (near.knots, near.curvatures) if near else (np.empty(0), np.empty(0))
+    if near and len(knots) and near.interval.start == interval.start:
+        return knots, curvatures
+    last = np.flatnonzero(knots < start + 1e-9)[-1:]
+    at = np.array([0.0, 1.0])
+    new = [motion.curvature(theta, rough=True) for theta in interval.theta_at(at, c)]
+    knots = np.concatenate([knots[last], start + (at + 1) * interval.half])
+    return knots, np.stack([*curvatures[last], *new])
+
+
+def _between(knots: FloatArray, curvatures: FloatArray, log_t: FloatArray) -> FloatArray:
+    """Curvatures at log_t, shape (m, size, size): a parabola through three, a line through two."""
+    x, k = (log_t - knots[-1]) / (knots[-1] - knots[0]), len(knots) - 1
+    at = (knots - knots[-1]) / (knots[-1] - knots[0])
+    weights = legendre.legvander(x, k) @ np.linalg.inv(legendre.legvander(at, k))
+    return np.asarray(np.einsum("ji,iab->jab", weights, curvatures))
+
+
+def _parted(
+    means: FloatArray, values: FloatArray, curvatures: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Part the system of `_solve` into `size` small ones: their inverses, and the basis.
+
+    As the mean curvature's eigenvectors do, which is near enough to start from.
+    """
+    curvature, basis = np.linalg.eigh(curvatures.mean(axis=0))
+    parts: FloatArray = np.asarray(np.linalg.inv(means + curvature[:, None, None] * values))
+    return parts, basis
 
 
 def _solve(
-    means: FloatArray, values: FloatArray, curvatures: FloatArray, residual: FloatArray
-) -> FloatArray:
+    means: FloatArray, values: FloatArray, curvatures: FloatArray, residual: FloatArray,
+    parted: tuple[FloatArray, FloatArray] | None = None,
+) -> FloatArray:  # fmt: skip
     """Solve means @ c + (curvature_j (values @ c)_j)_j = residual for c.
 
     Residual and c have the shape (m, size), or (m, size, r) for r of them where they are few.
     """
     m, size = curvatures.shape[:2]
-    if m * size <= _DENSE:
-        full = np.einsum("jk,ab->jakb", means, np.eye(size))
-        full += np.einsum("jk,jab->jakb", values, curvatures)
+    if m * size <= (_DENSE if residual.ndim == 3 else min(_DENSE, _DIRECT)):
+        full = values[:, None, :, None] * curvatures[:, :, None, :]
+        each = np.arange(size)
+        full[:, each, :, each] += means
         solved = np.linalg.solve(full.reshape(m * size, -1), residual.reshape(m * size, -1))
         return np.asarray(solved).reshape(residual.shape)
-    # The mean curvature's eigenvectors part the system into `size` small ones: a preconditioner.
-    curvature, basis = np.linalg.eigh(curvatures.mean(axis=0))
-    parts = np.linalg.inv(means + curvature[:, None, None] * values)
+    parts, basis = parted or _parted(means, values, curvatures)
 
     def apply(c: FloatArray) -> FloatArray:
         c = c.reshape(m, size)
@@ -255,7 +301,7 @@ def _solve(
         LinearOperator(shape, matvec=apply, dtype=kind),
         residual.ravel(),
         M=LinearOperator(shape, matvec=precondition, dtype=kind),
-        rtol=1e-5,
+        rtol=1e-3,
         restart=20,
         maxiter=3,
     )
@@ -284,13 +330,44 @@ def _lower(m: int, degree: int) -> FloatArray:
 
 @lru_cache
 def _gauss(m: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes on [0, 1], and a last one at 0 that no weight belongs to; and weights."""
     nodes, weights = legendre.leggauss(m)
-    return nodes.astype(np.float64), weights.astype(np.float64)
+    return np.append((nodes + 1) / 2, 0.0), weights / 2
 
 
-def _integrals(x: FloatArray, m: int) -> FloatArray:
-    """Integrals of the Legendre polynomials 0 to m - 1 from -1 to x, shape (len(x), m)."""
-    table = legendre.legvander(x, m)
-    k = np.arange(1, m)
-    first = table[:, :1] + table[:, 1:2]
-    return np.concatenate([first, (table[:, 2:] - table[:, : m - 1]) / (2 * k + 1)], axis=1)
+def _integrals(table: FloatArray) -> FloatArray:
+    """Integrals of the Legendre polynomials 0 to m - 1 from -1 to x, shape (len(x), m).
+
+    From the polynomials 0 to m at x.
+    """
+    m = len(table) - 1
+    integrals = np.empty((m, table.shape[1]))
+    np.add(table[0], table[1], out=integrals[0])
+    np.subtract(table[2:], table[: m - 1], out=integrals[1:])
+    integrals[1:] /= 2 * np.arange(1, m)[:, None] + 1
+    return integrals.T
+
+
+def _legendre(x: FloatArray, degree: int) -> FloatArray:
+    """Legendre polynomials 0 to `degree` at x, shape (degree + 1, *x.shape).
+
+    From Chebyshev's, T_(k+j) = 2 T_k T_j - T_(k-j), so that what is known doubles with each of a
+    few products: NumPy's `legvander` takes four calls a degree, more than a leap's arithmetic.
+    """
+    table = np.ones((degree + 1, x.size))
+    table[1] = x.ravel()
+    k = 1
+    while k < degree:
+        more = min(k, degree - k)
+        new = np.multiply(table[1 : more + 1], 2 * table[k], out=table[k + 1 : k + more + 1])
+        new -= table[k - 1 : k - more - 1 : -1] if more < k else table[k - 1 :: -1]
+        k += more
+    return np.asarray((_from_chebyshev(degree) @ table).reshape(-1, *x.shape))
+
+
+@lru_cache
+def _from_chebyshev(degree: int) -> FloatArray:
+    """Matrix from Chebyshev polynomials to Legendre's; its rows are shares."""
+    x = chebyshev.chebpts1(degree + 1)
+    tables = chebyshev.chebvander(x, degree), legendre.legvander(x, degree)
+    return np.asarray(np.linalg.solve(*tables).T)

@@ -62,7 +62,7 @@ class Cube:
     def fill_margin(self, rng: np.random.Generator, out: FloatArray, sign: float) -> None:
         """Fill with uniform points on one side's margin."""
         if self.default and not self.far:
-            _fill_slices(rng, out, np.full(len(out), sign * self.inner))
+            fill_slices(rng, out, np.full(len(out), sign * self.inner))
         else:
             self._fill_slab(rng, out, sign, self.inner)
         _snap(out, self.normal, sign * self.inner)
@@ -82,7 +82,7 @@ class Cube:
         if self.default and not self.far:
             projection = _shell_projections(rng, len(out), self.d, self.inner, outer)
             projection[n_pos:] *= -1
-            _fill_slices(rng, out, projection)
+            fill_slices(rng, out, projection)
             return
         for sign, part in ((1.0, out[:n_pos]), (-1.0, out[n_pos:])):
             if self.far or outer - self.inner < _THIN:
@@ -191,7 +191,7 @@ def _shell_projections(
     return projection
 
 
-def _fill_slices(rng: np.random.Generator, out: FloatArray, projection: FloatArray) -> None:
+def fill_slices(rng: np.random.Generator, out: FloatArray, projection: FloatArray) -> None:
     """Fill each row of `out` with a uniform point of the cube's slice w_true·x = projection."""
     d = out.shape[1]
     for rows in row_chunks(*out.shape):

@@ -12,7 +12,10 @@ of gradient descent on a convex loss brings no two points further apart, so erro
 where the curvature has no bound, each leap checks it. Heavy ball is not nonexpansive: an error is
 multiplied by the norm of the product of the Jacobians of all steps of a leap, and, where steps are
 walked after a leap, by what the worst mode makes of it. The rounding of descent itself comes on
-top.
+top, as far as somebody may walk. Beyond, no walk in float64 is what a run stands for: its roundings
+no longer differ from step to step and add up, and from some 1e15 steps on, where the displacement
+is below half a unit in theta's last place, it would stand still. A leap adds no small displacement
+to a large theta: what it returns is the iterate of exact arithmetic.
 """
 
 import os
@@ -40,7 +43,10 @@ _FIRST_WALK = 16  # steps before the first leap: fewer are not worth a collocati
 _LONGEST_WALK = 20_000  # steps in all; what is not smooth by then is very close to instability
 _FIRST_LEAP = 1.0  # nats
 _WORTH = 4  # steps a node: a shorter leap costs more gradients than walking
+_WORTH_OF_MANY = 3  # the same where a leap reads the data once for all of its nodes
+_LONGEST_OF_MANY = 2.5  # nats: over more, what is interpolated between few curvatures is too rough
 _DIFFERENCES = 6  # order of the differences that tell oscillation from a smooth curve
+_WALKABLE = 1e9  # steps: the rounding of a longer walk is not modelled, which nobody would take
 _EPS = float(np.finfo(np.float64).eps)
 # What a course keeps in a state, besides its counts and the last solution
 _KEPT = (
@@ -157,11 +163,12 @@ class _Course:
 
     def _advance(self, stop: int, curve: Callable[[FloatArray], FloatArray]) -> None:
         first, end = np.searchsorted(self.recorded, [self.n, stop], side="right")
-        if first < end:
-            self.thetas[first:end] = curve(self.recorded[first:end].astype(np.float64))
-            lengths = np.linalg.norm(self.thetas[first:end], axis=1)
+        *passed, self.theta = curve(np.append(self.recorded[first:end], stop).astype(np.float64))
+        if passed:
+            self.thetas[first:end] = passed
+            lengths = np.linalg.norm(passed, axis=1)
             self.errors[first:end] = self.error / np.maximum(lengths, 1e-300)
-        self.theta, self.n = curve(np.array([stop], dtype=np.float64))[0], stop
+        self.n = stop
 
 
 @traced
@@ -190,10 +197,11 @@ def fast_forward(
     Returns
     -------
     Trajectory
-        Its `error_estimate` is meant to bound the distance from gradient descent at each
-        checkpoint: the collocation errors so far, extrapolated with a factor of four to spare,
-        plus the rounding errors that descent itself gathers in float64, modelled as
-        eps sqrt(steps), which `rtol` does not count.
+        Its `error_estimate` is meant to bound the distance from gradient descent in exact
+        arithmetic at each checkpoint: the collocation errors so far, extrapolated with a factor of
+        four to spare. It also has room for the rounding errors of a walk in float64, modelled as
+        eps sqrt(steps) up to 1e9 steps, which `rtol` does not count. Later the walk in float64 is
+        another curve, and stands still from some 1e15 steps on.
 
     Raises
     ------
@@ -236,7 +244,8 @@ def fast_forward(
         steepest = curvature[-1] * loss.steepest / loss.curvature(np.zeros(1))[0]  # anywhere
         for _ in _advance(course, steps, rtol, float(steepest)):
             bar.update(float(np.log10(course.n)) - bar.n)
-            file.write(course.state() | {"curvature": curvature}, last=course.n == steps)
+            if file.path:
+                file.write(course.state() | {"curvature": curvature}, last=course.n == steps)
     worst = int(np.argmax(course.errors))
     if not course.errors[worst] <= rtol:
         raise FastForwardError(
@@ -256,7 +265,9 @@ def _rounding(run: Trajectory, motion: Motion, curvature: FloatArray) -> FloatAr
     slope, bend = float(problem.loss.slope(zero)[0]), float(problem.loss.curvature(zero)[0])
     terms = 2 * slope * np.sqrt(motion.lr * count * max(trace, 0.0) / bend)
     lengths = np.maximum(np.hypot(run.norm, run.b), 1e-300)
-    rounding = 16 + np.sqrt(run.steps) * (1 + terms / lengths) / (1 - motion.inertia)
+    rounding = 16 + np.sqrt(np.minimum(run.steps, _WALKABLE)) * (1 + terms / lengths) / (
+        1 - motion.inertia
+    )
     return np.asarray(_EPS * rounding)
 
 
@@ -266,7 +277,9 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
     `steepest` bounds lr times the curvature anywhere. Each time it yields, the course holds all
     that the rest of the way depends on.
     """
-    order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14))
+    many = course.motion.many  # then gradients at all nodes cost about what two steps do
+    order = int(np.clip(np.ceil(1.5 - np.log10(rtol)), 6, 14)) + 2 * many
+    worth, longest = (_WORTH_OF_MANY, _LONGEST_OF_MANY) if many else (_WORTH, np.inf)
     inertia = course.motion.inertia
     # Steps in which the fast modes of heavy ball fall by a factor of e
     memory = 2 / -np.log(inertia) if inertia else 0.0
@@ -285,7 +298,7 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
         share = 0.8 * rtol * np.log(stop / n) / np.log(steps / _FIRST_WALK)
         share *= float(np.linalg.norm(course.theta))
         rough = course.oscillation() if steepest > 1 and course.on_foot else 0.0
-        if stop - n < _WORTH * order or not rough <= share / 2 or course.until > n:
+        if stop - n < worth * order or not rough <= share / 2 or course.until > n:
             if course.walked >= _LONGEST_WALK + 20 * memory:
                 raise FastForwardError(
                     f"at step {n} the descent is still not smooth in log time: the error estimate "
@@ -293,7 +306,7 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
                     "smaller lr, a larger rtol, or gradient_descent"
                 )
             # Before the first leap, double: each attempt then costs less than the walk before it
-            further = 2 * n if near is None else n + _WORTH * order
+            further = 2 * n if near is None else n + worth * order
             course.walk(min(steps, course.until if course.until > n else further))
             course.length, course.near = max(length, _FIRST_LEAP), None
             yield
@@ -312,7 +325,8 @@ def _advance(course: _Course, steps: int, rtol: float, steepest: float) -> Itera
                 _check_stable(course.curvatures()[0][-1], course.motion, n)
             course.leap(leap, stop)
             spare = share / max(leap.error, 1e-3 * share, 1e-300)  # share is 0 where theta is
-            course.length = length * min(2.0, max(0.5, 0.85 * spare ** (1 / order)))
+            grown = length * min(2.0, max(0.5, 0.85 * spare ** (1 / order)))
+            course.length = min(grown, longest)
         yield
 
 
@@ -350,9 +364,11 @@ def _worst_growth(curvature: FloatArray, inertia: float) -> float:
 
 def _flat(leap: Leap) -> dict[str, Any]:
     interval = {"start": leap.interval.start, "half": leap.interval.half, "at": leap.interval.theta}
-    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error}
+    knots = {"knots": leap.knots, "curvatures": leap.curvatures}
+    return interval | {"coefficients": leap.coefficients, "leap_error": leap.error} | knots
 
 
 def _from_flat(state: Arrays) -> Leap:
     interval = Interval(float(state["start"]), float(state["half"]), state["at"])
-    return Leap(interval, state["coefficients"], float(state["leap_error"]))
+    known = state["knots"], state["curvatures"]
+    return Leap(interval, state["coefficients"], float(state["leap_error"]), 1.0, *known)

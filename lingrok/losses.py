@@ -93,7 +93,9 @@ class Logistic(Loss):
     def slope_and_curvature(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Both; this curvature is good to 1e-16 only, not to 16 digits, where z is far below 0."""
         pull = self.slope(z)
-        return pull, pull * (1 - pull)
+        curvature = 1 - pull
+        curvature *= pull
+        return pull, curvature
 
 
 @dataclass(frozen=True, repr=False)

@@ -23,9 +23,11 @@ from lingrok import (
     fast_forward,
     gradient_descent,
     minimiser,
+    rotated,
     sample_standard,
 )
 from lingrok import fastforward as module
+from lingrok._threads import ThreadedRows
 from lingrok.losses import EXPONENTIAL, HINGE, LOGISTIC, SQUARED, SQUARED_HINGE, polynomial
 from lingrok.problem import Problem
 from lingrok.rules import Adam, GradientDescent, HeavyBall, Nesterov
@@ -70,6 +72,23 @@ def test_ten_million_steps_cost_three_hundred_gradients():
     assert fast_forward(data, 1e14).gradient_evaluations <= 800
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_late_iterates_keep_the_default_tolerance_and_are_those_of_exact_arithmetic(seed):
+    data = sample_standard(1000, 1000, sv_pos=350, sv_neg=250, seed=seed)
+    fast, fine = fast_forward(data, 10**16), fast_forward(data, 10**16, rtol=1e-12)
+    assert fast.error_estimate.max() <= 1e-8
+    assert np.all(relative_error(fast, thetas(fine)) <= fast.error_estimate)
+    # Other roundings everywhere, of data and of margins up to 1e5 whose terms cancel
+    turned = rotated(data, seed=seed)
+    turn = np.linalg.lstsq(data.X, turned.X)[0]
+    other = fast_forward(turned, 10**16, rtol=1e-12)
+    error = relative_error(fine, np.c_[other.w @ turn.T, other.b])
+    assert np.all(error <= 1e-12)
+    # Where a walk would stand still: a step is below half a unit in the last place
+    last = fine.w[-1] - fine.w[fine.steps <= 9 * 10**15][-1]
+    assert np.all(last < 1e15 * np.spacing(fine.w[-1]) / 2)
+
+
 def test_many_unknowns_are_solved_for_as_few_are(monkeypatch):
     data = planted(200, d=4)
     direct = fast_forward(data, 1e6, rtol=1e-8)
@@ -80,6 +99,33 @@ def test_many_unknowns_are_solved_for_as_few_are(monkeypatch):
     assert relative_error(krylov, thetas(direct)).max() < 1e-8
     assert relative_error(sparing, thetas(direct)).max() < 1e-8
     assert sparing.hessian_evaluations < direct.hessian_evaluations / 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize(("enough", "hessians", "passes"), [(128, 17, 45), (16, 50, 150)])
+def test_many_unknowns_cost_few_hessians_and_err_below_the_estimate(  # noqa: PLR0917
+    monkeypatch, seed, share, enough, hessians, passes
+):
+    n, d = 6_000, 50
+    data = sample_standard(
+        n // 2, n // 2, d=d, sv_pos=int(share / 2 * n), sv_neg=int(share / 2 * n), seed=seed
+    )
+    with monkeypatch.context() as direct:
+        direct.setattr(collocation, "_FEW", 100)
+        truth = fast_forward(data, 1e6, rtol=1e-9)
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    monkeypatch.setattr("lingrok._threads._ENOUGH", enough)  # with 16, Hessians good to a half
+    read, pulls = [], ThreadedRows.pulls
+    monkeypatch.setattr(
+        ThreadedRows, "pulls", lambda self, thetas: read.append(1) or pulls(self, thetas)
+    )
+    run = fast_forward(data, 1e6, rtol=1e-4)
+    error = relative_error(run, thetas(truth))
+    assert np.all(error <= run.error_estimate + truth.error_estimate)
+    assert run.error_estimate.max() < 1e-4
+    assert run.hessian_evaluations <= hessians
+    assert len(read) <= passes
 
 
 def test_reads_the_same_curve_at_other_checkpoints():

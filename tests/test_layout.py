@@ -45,7 +45,11 @@ CORE = [
 CORE += ["rounding", "attack", "chunked", "kernels", "nets"]
 FACADE = ""  # names everything, so it is exempt
 
-OPTIONAL = {"dask", "sklearn"}  # which the core's modules that need them ask for when called, but
+OPTIONAL = {
+    "dask",
+    "numba",
+    "sklearn",
+}  # which the core's modules that need them ask for when called, but
 OPTIONAL_MODULES = {"chunked"}  # this one is of dask's arrays
 UNIX_ONLY = {"crypt", "curses", "fcntl", "grp", "nis", "posix", "pty", "pwd", "resource", "spwd"}
 UNIX_ONLY |= {"syslog", "termios", "tty"}
@@ -296,6 +300,7 @@ NAMES = {
     "grokking_bounds": "eps * log_delta alpha gamma rho_bound",
     "mean_field": "n_pos n_neg steps * sv_pos sv_neg d gamma lr checkpoints",
     "predicted_accuracy": "field * alpha",
+    "predicted_adversarial_accuracy": f"field * test alpha {ATTACK} clearance method pgd_dtype",
     "predicted_grokking_time": "field * eps",
     "losses.polynomial": "p",
     "rules.GradientDescent": "lr",

@@ -13,7 +13,8 @@ import threadpoolctl
 from problems import blobs, central, planted, refuses
 from scipy.optimize import approx_fprime
 
-from lingrok import Dataset
+from lingrok import Dataset, _threads
+from lingrok._threads import ThreadedRows
 from lingrok.losses import (
     EXPONENTIAL,
     HINGE,
@@ -131,6 +132,56 @@ def test_hessian_of_large_data_leaves_out_a_thousandth(monkeypatch):
     assert np.abs(sparing - full).max() < 1e-3 * np.abs(full).max()
     monkeypatch.setattr("lingrok._threads._NEGLIGIBLE", 0.9)
     assert np.abs(Problem(data).hessian(theta) - full).max() > 1e-3 * np.abs(full).max()
+
+
+@LOSSES
+@BIAS
+def test_several_gradients_at_once_are_each_of_them_and_count_as_such(path, loss, bias):  # noqa: ARG001
+    problem = Problem(blobs(151, 4), loss=loss, l2=0.3, bias=bias)
+    thetas = np.random.default_rng(3).standard_normal((5, 4 + bias))
+    found = problem.gradients_at(thetas)
+    assert problem.gradients == 5
+    np.testing.assert_allclose(found, [problem.gradient(theta) for theta in thetas], rtol=1e-12)
+
+
+def test_several_gradients_read_large_data_once(monkeypatch):
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    read, margins = [], ThreadedRows._margins
+
+    def counted(self, theta, part):
+        read.append(len(self.data.X[part]))
+        return margins(self, theta, part)
+
+    monkeypatch.setattr(ThreadedRows, "_margins", counted)
+    Problem(blobs(5_000, 3)).gradients_at(np.ones((8, 4)))
+    assert sum(read) == 5_000
+
+
+@BIAS
+@pytest.mark.parametrize("n", [1, 3, 4, 199])
+def test_a_compiled_pull_is_the_same_within_rounding(monkeypatch, n, bias):
+    pytest.importorskip("numba")
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    monkeypatch.setattr("lingrok._sums._CHUNK", 1)
+    problem = Problem(blobs(n, 5), bias=bias)
+    for size in (1, 1e3):  # where exp overflows, too
+        theta = size * np.random.default_rng(3).standard_normal(5 + bias)
+        assert _threads._compiled() is not None
+        once = problem.gradient(theta)
+        with monkeypatch.context() as without:
+            without.setattr(_threads, "_compiled", lambda: None)
+            plain = problem.gradient(theta)
+        np.testing.assert_allclose(once, plain, rtol=1e-12, atol=1e-15)
+
+
+def test_a_rough_hessian_counts_points_by_their_weight(monkeypatch):
+    """Late, few points have most of it, here one in four hundred: none of those may be lost."""
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    data = planted(40_000)
+    theta = np.array([300.0, 300.0, 0.01])
+    full = Problem(data).hessian(theta)
+    rough = Problem(data).hessian(theta, rough=True)
+    assert np.linalg.norm(rough - full, 2) < 0.2 * np.linalg.norm(full, 2)
 
 
 def test_points_without_curvature_have_no_hessian(monkeypatch):

@@ -163,7 +163,8 @@ def test_its_data_are_what_is_drawn():
 def test_a_heat_map_s_data_say_which_cell_is_which():
     dimensions, radii = (2, 4, 8), (0.01, 0.1)
     zeta, limit = np.array([[1.0, 2, 3], [4, 5, 1e6]]), np.arange(6).reshape(2, 3) / 10
-    table = figures_attack.delay_map(dimensions, radii, zeta, limit).data()
+    maps = {"factor": zeta}, {"share": limit}
+    table = figures_attack.delay_map(dimensions, radii, *maps).data()
     for values, (_, part) in zip(
         (zeta, limit), table.query("kind == 'map'").groupby("panel"), strict=True
     ):

@@ -43,24 +43,28 @@ def stops(monkeypatch):
                     self.interval = 0
             return pytest.fail("it never gets on")
 
-    counter, gradient, write = Counter(), Problem.gradient, _state.write
+    counter, write = Counter(), _state.write
 
-    def counted(self, theta):
-        if counter.left == 0:
-            raise StopError
-        counter.left -= 1
-        counter.calls += 1
-        counter.interval += 1
-        counter.longest = max(counter.longest, counter.interval)
-        return gradient(self, theta)
+    def counted(evaluate):
+        def counting(self, theta):
+            if counter.left == 0:
+                raise StopError
+            counter.left -= 1
+            counter.calls += 1
+            counter.interval += 1
+            counter.longest = max(counter.longest, counter.interval)
+            return evaluate(self, theta)
+
+        return counting
 
     def written(path, content):
         write(path, content)
         counter.interval = 0
 
-    monkeypatch.setattr(Problem, "gradient", counted)
+    for evaluate in (Problem.gradient, Problem.gradients_at):
+        monkeypatch.setattr(Problem, evaluate.__name__, counted(evaluate))
     monkeypatch.setattr(_state, "write", written)
-    monkeypatch.setattr(collocation, "_FEW", 0)  # so that every gradient is one step
+    monkeypatch.setattr(collocation, "_FEW", 0)  # so that leaps are stopped, too
     return counter
 
 

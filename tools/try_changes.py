@@ -32,9 +32,9 @@ CHANGES = {
         ("main = ensemble(seeds, 1e12", "main = ensemble(seeds, 1e10"),
     ],
     "04-adversarial-test": [
-        ("(2, 24, 1), (64, 8, 2)", "(2, 5, 1), (64, 2, 2)"),
+        ("(2, 24), (64, 6)", "(2, 12), (64, 4)"),
         ('"sv_pos": 350, "sv_neg": 250', '"sv_pos": 200, "sv_neg": 300'),
-        ("((2, 12, 1), (64, 3, 2))", "((2, 3, 1), (64, 1, 1))"),
+        ("12 if all_runs.sample.d == 2 else 3", "5 if all_runs.sample.d == 2 else 2"),
     ],
     "05-bias-dynamics": [
         ("seeds, planted = range(11)", "seeds, planted = range(40, 46)"),

@@ -61,18 +61,20 @@ def masked(panels: Mapping[str, Curves], expected: Mapping[str, Curves]) -> Figu
 
 @drawn
 def delay_map(
-    dimensions: Sequence[int], radii: Sequence[float], zeta: FloatArray, limit: FloatArray
-) -> Figure:
-    """Delay factors under label-preserving attacks, and what PGD leaves; (radii, dimensions).
+    dimensions: Sequence[int], radii: Sequence[float], delays: Mapping[str, FloatArray],
+    accuracies: Mapping[str, FloatArray],
+) -> Figure:  # fmt: skip
+    """Delay factors, above, and accuracies left, below, by title; each is (radii, dimensions).
 
     Both are spaced evenly in their logarithms, or nearly so.
     """
-    figure, axes = subplots(1, 2, figsize=(7.6, 3.9), sharey=True)
-    for axis, values, colours, title in (
-        (axes[0], zeta, LogNorm(1, 1e11), "delay factor, labels preserved"),
-        (axes[1], limit, Normalize(0, 1.25), "robust accuracy left by PGD"),
-    ):
-        words = [[_cell(value, share=values is limit) for value in row] for row in values]
+    columns = len(delays)
+    figure, axes = subplots(2, columns, figsize=(7.6, 7.2), sharex=True, sharey=True, squeeze=False)
+    maps = [*delays.items(), *accuracies.items()]
+    for axis, (title, values) in zip(axes.flat, maps, strict=True):
+        share = title in accuracies
+        colours = Normalize(0, 1.25) if share else LogNorm(1, 1e11)
+        words = [[_cell(value, share=share) for value in row] for row in values]
         sns.heatmap(
             values, annot=np.array(words), fmt="", norm=colours, cmap="Purples", cbar=False,
             linewidths=0.8, ax=axis, xticklabels=list(dimensions),
@@ -91,11 +93,12 @@ def delay_map(
         d = np.geomspace(dimensions[0] / 2, dimensions[-1] * 2)
         label = r"$\epsilon\sqrt{d}$ = standard deviation of the projection"
         axis.plot(d, 5 / np.sqrt(3 * d), color=DARK, lw=1.5, label=label, transform=cells)
-        axis.set(xlabel="d", title=title)
+        axis.set(xlabel="d" if axis in axes[-1] else "", title=title)
         axis.tick_params(length=0, rotation=0)
-    axes[0].invert_yaxis()
-    axes[0].set_ylabel(r"radius $\epsilon$")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+    axes[0, 0].invert_yaxis()
+    for axis in axes[:, 0]:
+        axis.set_ylabel(r"radius $\epsilon$")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center")
     return figure
 
 

@@ -17,7 +17,19 @@ from ..theory.comparison import Slope
 from ..theory.meanfield import MeanField
 from ..theory.predictions import predicted_accuracy
 from .figure import drawn, frame, subplots
-from .style import BLUE, DARK, GREEN, PURPLE, RED, SKY, band, shell_band, time_below
+from .style import (
+    BLUE,
+    DARK,
+    DOTTED,
+    GREEN,
+    NEUTRAL,
+    PURPLE,
+    RED,
+    SKY,
+    band,
+    shell_band,
+    time_below,
+)  # fmt: skip
 
 
 @drawn
@@ -188,3 +200,26 @@ def _ticks(axis: Axes, x: npt.ArrayLike) -> None:
 
 def _predicted(axis: Axes, x: Any, y: Any, *, label: str = "mean field") -> None:
     axis.plot(x, y, color="black", ls=(0, (4, 2)), lw=1.4, label=label)
+
+
+@drawn
+def luck(panels: Mapping[str, Mapping[str, tuple[FloatArray, FloatArray]]]) -> Figure:
+    """Shares of seeds below a value: of runs (lines) and of their law (dotted), a panel a quantity.
+
+    All but accuracies are on a logarithmic axis; infinite values count among the shares.
+    """
+    figure, axes = subplots(1, len(panels), figsize=(7.6, 3.2), sharey=True, squeeze=False)
+    shares = np.linspace(0.005, 0.995, 199)
+    for axis, (quantity, settings) in zip(axes.flat, panels.items(), strict=True):
+        for (name, (runs, law)), (colour, _) in zip(settings.items(), NEUTRAL, strict=False):
+            below = np.quantile(runs, shares, method="inverted_cdf")
+            axis.plot(below, shares, color=colour, alpha=0.6, label=name)
+            foreseen = np.quantile(law, shares, method="inverted_cdf")
+            axis.plot(foreseen, shares, color="black", ls=DOTTED, lw=1.2, label=f"_{name}, law")
+        axis.set(xlabel=quantity, ylim=(0, 1))
+        if not quantity.startswith("accuracy"):
+            axis.set_xscale("log")
+    axes[0, 0].set_ylabel("share of seeds below")
+    axes[0, 0].plot([], [], color="black", ls=DOTTED, lw=1.2, label="law")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ..measures import Phases
 
@@ -138,5 +138,9 @@ def time_below(figure: Figure, steps: npt.NDArray[Any], text: str = "step") -> N
             low, high = np.log10(np.sort(axis.get_view_interval()))
             exponents = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1).astype(int)
             shown = exponents[:: 1 + len(exponents) // 6]
-            axis.set_ticks(10.0**shown, [f"10{str(k).translate(_RAISED)}" for k in shown])
+            # Not `set_ticks`, which makes each tick before it is drawn
+            axis.set_major_locator(FixedLocator((10.0**shown).tolist()))
+            axis.set_major_formatter(
+                FixedFormatter([f"10{str(k).translate(_RAISED)}" for k in shown])
+            )
             axis.set_minor_locator(NullLocator())

@@ -63,7 +63,10 @@ class Pictures(Generic[_V]):
         start: int = 0, live: Any = None,
     ) -> None:  # fmt: skip
         self.name, self.draw, self.start = typeset(name), draw, start
-        self.frames = [_framed(*draw(value)) for value in values]
+        drawn = [draw(value) for value in values]
+        self.frames = [_framed(*one) for one in drawn]
+        for _, _, figure in drawn:
+            figure.write()
         if not 0 <= start < len(self.frames):
             raise ValueError(f"start must be an index of {len(self.frames)} values, got {start!r}")
         if live is not None and not (isinstance(live, Widget) and live.has_trait("value")):
@@ -103,8 +106,10 @@ class Pictures(Generic[_V]):
         picture = HTML(self.frames[self.start][1])
 
         def show(change: dict[str, Any]) -> None:
-            shown, frame = _framed(*self.draw(change["new"]), small=False)
+            drawn = self.draw(change["new"])
+            shown, frame = _framed(*drawn, small=False)
             picture.value = f"<p>{html.escape(self.name)}: {html.escape(shown)}</p>{frame}"
+            drawn[2].write()  # while it is looked at
 
         live.description, live.continuous_update = self.name, False
         live.style.description_width, live.layout.width = "initial", "min(40em, 100%)"
@@ -121,8 +126,8 @@ def _framed(shown: str, text: str, figure: BookFigure, *, small: bool = True) ->
     if small:
         drawn = drawn.quantize(_PALETTE)
     stored = io.BytesIO()
-    drawn.save(stored, "PNG", optimize=small)
-    figure.write()
+    # What is shown once is not worth the time that packing it well takes
+    drawn.save(stored, "PNG", optimize=small, compress_level=6 if small else 1)
     source = base64.b64encode(stored.getvalue()).decode()
     return typeset(shown), (
         f'<img alt="{html.escape(text)}" src="data:image/png;base64,{source}" '

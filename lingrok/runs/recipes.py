@@ -119,7 +119,8 @@ class Recipe(ABC):
     @property
     def disk(self) -> int:
         """Bytes of disk that a run needs, its state included."""
-        return 4 * len(self.checkpoints) * (self.d + 8) * 8 + 1_000_000
+        curvatures = 2 * 3 * (self.d + 1) ** 2 * 8  # of a leap, in the old state and in the new
+        return 4 * len(self.checkpoints) * (self.d + 8) * 8 + curvatures + 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,12 @@ class Slope:
 
 @traced
 def compare(
-    table: pd.DataFrame, *, crowding: bool = True, loss: Loss = LOGISTIC, jobs: int = 1
+    table: pd.DataFrame,
+    *,
+    crowding: bool = True,
+    loss: Loss = LOGISTIC,
+    n_test: int = 20_000,
+    jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Set predictions beside a sweep of `measured_times`, over the seeds of each setting.
 
@@ -44,6 +49,8 @@ def compare(
         there is one).
     crowding, loss
         As in `mean_field`.
+    n_test : int
+        Points of the test in the sweep.
     jobs : int
         Processes (joblib).
 
@@ -61,8 +68,10 @@ def compare(
         accuracy, its standard `error`, and the `predicted` one.
     """
     names = list(table.columns[: table.columns.get_loc("seed")])
+    table = table.copy(deep=False)
+    table.attrs = {}  # of which pandas would make a deep copy with every column that is read
     rows = Parallel(n_jobs=jobs)(
-        delayed(_one)(dict(zip(names, key, strict=True)), runs, crowding, loss)
+        delayed(_one)(dict(zip(names, key, strict=True)), runs, crowding, loss, n_test)
         for key, runs in table.groupby(names, sort=False)
     )
     times, accuracies = ([row for pair in rows for row in pair[part]] for part in (0, 1))
@@ -77,7 +86,7 @@ def slope(x: npt.ArrayLike, y: npt.ArrayLike) -> Slope:
 
 
 def _one(
-    setting: dict[str, Any], runs: pd.DataFrame, crowding: bool, loss: Loss
+    setting: dict[str, Any], runs: pd.DataFrame, crowding: bool, loss: Loss, n_test: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     field = mean_field(
         **{name: setting[name] for name in _FIELD}, bias=bool(setting.get("bias", True)),
@@ -90,7 +99,9 @@ def _one(
             measured = runs[f"{by} {eps:g}"].to_numpy()
             if np.median(measured) <= 1:
                 continue
-            predicted = predicted_grokking_time(field, eps=eps, alpha=setting["alpha"], by=by)
+            predicted = predicted_grokking_time(
+                field, eps=eps, alpha=setting["alpha"], by=by, n_test=n_test
+            )
             row = _bounds(setting, field, runs["rho"].to_numpy(), measured, eps)
             times.append(shared | {"by": by, "eps": eps} | _spread(measured, predicted) | row)
     expected = predicted_accuracy(field, alpha=setting["alpha"])

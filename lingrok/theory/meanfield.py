@@ -19,7 +19,7 @@ point back. One sample forgets faster in some directions than in others, but onl
 response counts, which hardly varies, and of that its integral: p = theta s with one memory theta
 for all points, drawn back by one curvature K (at rest, the harmonic mean over directions):
 
-    z = a u + y b + sqrt(V) |v| xi + r s,    r = (d - 1)/n V theta       (to be solved for z)
+    z = a u + y b + sqrt(V) |v| xi + r s,    r = d/n V theta       (to be solved for z)
     dtheta/dtau = 1 - K theta,               K = <V s' / (1 + r s')>,    s' = s (1 - s)
     d|v|^2/dtau = -2 K |v|^2 + 2 (d - 1)/n theta <V s^2>
 
@@ -27,44 +27,51 @@ With a and b these close. If d is small against the number of points that count,
 of z, and v is a small cloud around w_true. If not, the fixed point of the last three lines is the
 one known for M-estimators in high dimensions, where d is proportional to n. It exists while there
 are more than about two support vectors a dimension; with fewer they can be separated across w_true,
-which is the end of this theory.
+which is the end of this theory: see `edge`.
 
 *Other losses* put their own pull and curvature in the place of s and s'; a penalty on w adds
 -lambda a to da/dtau and lambda to K, one on b adds -lambda_b b to db/dtau.
 
-*Over seeds* (a, b) vary because the sample's projections do, in linear response, and because b
-feels the product of two lateral averages, to lowest order in chance: with few support vectors, or
-few a dimension, the spread comes out too small. |v|^2 is taken to vary like chi squared with d - 1
-degrees, as it does early; late, in crowded settings, it varies more.
+b holds a point back as any direction across does: hence d, and not d - 1, in r. *Over seeds* (a, b,
+|v|^2) vary as `spread` says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
-from scipy.integrate import OdeSolution, solve_ivp
-from scipy.optimize import root
+from scipy.optimize import brentq, root
 from scipy.special import expit
 
 from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
+from ..collocation import Interval, Leap, Motion, solve
 from ..cube import Cube
 from ..data import class_sizes
 from ..descent import Trajectory, plan
 from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
+from .spread import covariance, roots, squares
 
 _NEGLIGIBLE = 45.0  # a margin whose pull is below 1e-19
-_WIDEST = 3.0  # standard deviation of margins at which the theory ends, see `System.ends`
+_WIDEST = 3.0  # standard deviation of margins that 8 nodes average over, see `System.ends`
 _LEAST_GAMMA = 1e-100  # panels of its quadrature double from there to the cube's edge
+_ORDER, _RTOL = 10, 1e-5  # of the solution: points a leap, and what one may err by
+_FLOOR = np.array([1e-4, 1e-4, 1e-8, 1e-4])  # of a state's size: below, errors are not relative
+_SHORTEST = 1e-9  # leap in nats, before it is given up
+_INSTANT = 1e-9  # steps: short against all, so that a difference is a derivative
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
 _ROUNDED = 0.1  # of a margin, over which the kinks of losses in pieces are rounded off
 _XI, XI_WEIGHT = hermegauss(8)
 XI_WEIGHT /= XI_WEIGHT.sum()
+_FEW_XI, _FEW_WEIGHT = hermegauss(4)
+_FEW_WEIGHT /= _FEW_WEIGHT.sum()
+_NARROW = 0.35  # standard deviation of margins up to which these are as good to 1e-6
+_FINE = np.linspace(-8, 8, 161)  # instead of them, for wider margins
+_FINE_WEIGHT = np.exp(-(_FINE**2) / 2) / np.exp(-(_FINE**2) / 2).sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +91,8 @@ class MeanField:
         Bias.
     lateral : (k,) array
         Root mean square over seeds of the length of w's part across w_true.
-    covariance : (k, 2, 2) array
-        Of (along, b) over seeds.
+    covariance : (k, 3, 3) array
+        Of (along, b, lateral^2) over seeds.
     """
 
     n: int
@@ -123,18 +130,20 @@ class MeanField:
     def draw(self, seed: int) -> Trajectory:
         """Draw the hyperplanes of a seed, for what can be measured on a run.
 
-        (along, b) are Gaussian, and so is the part across w_true, in a direction that stays. The
-        deviations of all checkpoints come from the same random numbers.
+        (along, b) are Gaussian; the part across w_true has a direction that stays. The deviations
+        of all checkpoints come from the same random numbers.
         """
         rng = np.random.default_rng(_checks.count("seed", seed))
-        values, vectors = np.linalg.eigh(self.covariance)
-        roots = np.einsum("kij,kj,klj->kil", vectors, np.sqrt(np.maximum(values, 0)), vectors)
-        along, b = np.stack([self.along, self.b]) + (roots @ rng.standard_normal(2)).T
+        scores = rng.standard_normal(3)
+        moved = roots(self.covariance) @ scores
+        along, b = np.stack([self.along, self.b]) + moved.T[:2]
+        length = np.sqrt(squares(self.lateral**2, self.covariance[:, 2, 2], scores[2:])[:, 0])
         w_true = np.full(self.d, self.d**-0.5)
         across = rng.standard_normal(self.d)
-        across = (across - (across @ w_true) * w_true) / np.sqrt(max(self.d - 1, 1))
+        across -= (across @ w_true) * w_true
+        across /= max(float(np.linalg.norm(across)), 1e-300)
         return Trajectory(
-            steps=self.steps, w=np.outer(along, w_true) + np.outer(self.lateral, across), b=b,
+            steps=self.steps, w=np.outer(along, w_true) + np.outer(length, across), b=b,
             w_true=w_true, error_estimate=np.full(len(b), np.nan), gradient_evaluations=0,
         )  # fmt: skip
 
@@ -144,7 +153,7 @@ def mean_field(
     n_pos: int, n_neg: int, steps: int, *, sv_pos: int = 0, sv_neg: int = 0, d: int = 2,
     gamma: float = 1e-3, lr: float = 1e-2, bias: bool = True, crowding: bool = True,
     checkpoints: npt.ArrayLike | None = None, loss: Loss = LOGISTIC,
-    l2: float | tuple[float, float] = 0.0, flips: int = 0,
+    l2: float | tuple[float, float] = 0.0, flips: int = 0, widest: float = _WIDEST,
 ) -> MeanField:  # fmt: skip
     """Predict gradient descent on the mean loss of `sample_standard` data, as expected over seeds.
 
@@ -159,6 +168,10 @@ def mean_field(
         points a dimension.
     flips : int
         Labels that `flip_labels` flips: points of the population, of either class as expected.
+    widest : float
+        Standard deviation of the planted points' margins at which the theory ends. Towards the edge
+        (`edge`) it diverges: with values above 3, up to 12, there are more nodes, and it takes some
+        seconds.
 
     Raises
     ------
@@ -182,33 +195,98 @@ def mean_field(
         _checks.one_of(name, choice, (True, False))
     if not loss.steepest:
         raise ValueError(f"loss must have a curvature for the theory, got {loss}")
+    if not 0 < _checks.number("widest", widest) <= 12:
+        raise ValueError(f"widest must be above 0 and at most 12, got {widest!r}")
     system = System(
         sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
-        l2=penalties(l2),
+        l2=penalties(l2), widest=widest,
     )  # fmt: skip
     rest = np.subtract(sizes, (sv_pos, sv_neg))
     if _checks.count("flips", flips, 0, int(rest.sum())):
         system.flip(*system.wrong(flips * rest / rest.sum()))
     steps, recorded = plan(steps, checkpoints)
-    end = float(np.log1p(steps))
-    solution = solve_ivp(
-        system.derivative, (0, end), np.zeros(4), method="LSODA",
-        jac=system.jacobian if loss == LOGISTIC else None,
-        rtol=1e-5, atol=[1e-9, 1e-9, 1e-13, 1e-9], events=system.ends, dense_output=True,
-    )  # fmt: skip
-    if not solution.success:
-        raise RuntimeError(f"at step {np.expm1(solution.t[-1]):.3g}: {solution.message}")
-    end, curve = float(solution.t[-1]), cast("OdeSolution", solution.sol)
+    curve = solved(system, steps)
+    end = curve.end
     grid = np.linspace(0, end, 2 + int(_PER_DECADE * end / np.log(10)))
-    spread = system.covariance(np.expm1(grid), curve(grid).T).reshape(-1, 4)
+    spread = covariance(system, np.expm1(grid), curve(grid)).reshape(-1, 9)
     at = np.log1p(recorded)
-    state = np.where(at <= end, curve(np.minimum(at, end)), np.nan)
-    covariance = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
+    state = np.where(at <= end, curve(np.minimum(at, end)).T, np.nan)
+    scatter = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
     return MeanField(
         n=sum(sizes), d=d, sv_pos=sv_pos, sv_neg=sv_neg, gamma=gamma, lr=lr, steps=recorded,
         along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
-        covariance=covariance.T.reshape(-1, 2, 2),
+        covariance=scatter.T.reshape(-1, 3, 3),
     )  # fmt: skip
+
+
+class Flow(Motion):
+    """The equations as a motion for `collocation`: descent by steps that are an instant long.
+
+    Its unknowns are the state in units of `scale`; it counts instants, from steps = 0 on as 1.
+    """
+
+    def __init__(self, system: "System") -> None:
+        self.system, self.scale = system, _FLOOR
+        self.size, self.many = 4, False
+        self.inertia, self.lr = 0.0, system.lr * _INSTANT
+
+    def push(self, theta: FloatArray) -> FloatArray:
+        """Return what an instant changes."""
+        return np.asarray(self.both(theta[None])[0][0])
+
+    def both(self, thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return that at k thetas, and minus its derivative."""
+        rates, by = self.system.rates(thetas * self.scale)
+        by *= self.scale / self.scale[:, None]
+        return self.lr * rates / self.scale, -self.lr * by
+
+
+class Curve:
+    """States at log(1 + steps), from 0 to `end`, as leaps with their scales."""
+
+    def __init__(self, leaps: list[tuple[Leap, FloatArray]], end: float) -> None:
+        self.leaps, self.end = leaps, end
+        self.starts = np.log([leap.interval.start * _INSTANT for leap, _ in leaps])
+
+    def __call__(self, log_time: FloatArray) -> FloatArray:
+        """States, shape (k, 4)."""
+        which = np.searchsorted(self.starts, log_time, side="right") - 1
+        states = np.empty((len(log_time), 4))
+        for i in np.unique(which):
+            leap, scale = self.leaps[i]
+            there = which == i
+            states[there] = leap.at(np.exp(log_time[there]) / _INSTANT) * scale
+        return states
+
+
+def solved(system: "System", steps: int) -> Curve:
+    """Solve the equations, until the theory ends."""
+    flow, leaps = Flow(system), []
+    now, end, length, state = 0.0, float(np.log1p(steps)), 1.0, np.zeros(4)
+    near: Leap | None = None
+    while now < end:
+        length = min(length, end - now)
+        scale, flow.scale = flow.scale, np.abs(state) + _FLOOR
+        if near:
+            near = replace(near, coefficients=near.coefficients * (scale / flow.scale))
+        interval = Interval(np.exp(now) / _INSTANT, length / 2, state / flow.scale)
+        leap = solve(flow, interval, _ORDER, near, _RTOL)
+        if np.isfinite(leap.error):
+            near = leap
+        if leap.error <= _RTOL:
+            leaps.append((leap, flow.scale))
+            now += length
+            state = leap.at(np.exp(np.array([now])) / _INSTANT)[0] * flow.scale
+            if system.ends(now, state) < 0:
+                break
+        elif length < _SHORTEST:
+            raise RuntimeError(f"at step {np.expm1(now):.3g} the theory's equations go too fast")
+        length *= min(2.0, max(0.3, 0.85 * (_RTOL / max(leap.error, 1e-30)) ** (1 / _ORDER)))
+    curve = Curve(leaps, now)
+    if system.ends(now, state) < 0:
+        last = float(curve.starts[-1])
+        curve.end = brentq(lambda t: system.ends(t, curve(np.array([t]))[0]), last, now)
+    return curve
 
 
 def stationary_l2(
@@ -268,14 +346,19 @@ class System:
     def __init__(
         self, sizes: tuple[int, int], planted: tuple[int, int], *, d: int, gamma: float, lr: float,
         bias: bool, crowding: bool = True, loss: Loss = LOGISTIC,
-        l2: tuple[float, float] = (0.0, 0.0),
+        l2: tuple[float, float] = (0.0, 0.0), widest: float = _WIDEST,
     ) -> None:  # fmt: skip
+        self.widest, wide = widest, widest > _WIDEST
+        self.xi: FloatArray = _FINE if wide else _XI
+        self.chance: FloatArray = _FINE_WEIGHT if wide else XI_WEIGHT
         self.loss, self.l2 = loss, np.asarray(l2)
         self.tail = loss.slope(np.array([_NEGLIGIBLE]))[0] > 1e-18  # pulls from far away
         n = sum(sizes)
         u, density = projections(d, gamma)
         self.lr, self.n, self.lateral = lr, n, d - 1
         self.load = (d - 1) / n
+        # A point holds itself back by b as by any direction across: one of them for V theta
+        self.reaction = (d - 1 + bias) / n
         self.u = np.repeat(np.append(gamma / 2, u), 2)  # increasing; the classes in turn
         self.y = np.tile([1.0, -1.0], len(u) + 1)
         rest = np.subtract(sizes, planted)
@@ -325,40 +408,58 @@ class System:
             nearest = self.u[self.planted : self.planted + 1]
             pull, slope = self.loss.slope_and_curvature(state[0] * nearest)
             unit = max(1.0, float(pull[0] / max(slope[0], 1e-300)))
-        return float(_WIDEST - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
+        return float(self.widest - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
 
     ends.terminal = True  # type: ignore[attr-defined]
 
     def points(self, state: FloatArray) -> tuple[slice, FloatArray, FloatArray, FloatArray]:
-        """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group)."""
-        a, b, square, theta = state
-        last = np.searchsorted(self.u, (_NEGLIGIBLE + abs(b)) / max(a, 1e-300))
-        near = slice(max(int(last), self.planted + 2))
-        if self.tail:
-            near = slice(len(self.u))
-        x = a * self.u[near] + b * self.y[near]
-        x = x + np.sqrt(max(square, 0)) * _XI[:, None] * np.sqrt(self.felt[near])
-        r = self.load * max(theta, 0) * self.felt[near]
-        if self.loss == LOGISTIC:
-            s, slope = self._solved(x, r)
-        else:
-            s, slope = self._bracketed(x, r, self.width[near])
+        """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group).
+
+        Or (k, xi, group) for k states.
+        """
+        near, _, r, s, slope = self.margins(state, self.xi)
         return near, s, slope, 1 + r * slope
 
+    def nodes(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values of xi, and their weights: half as many where margins hardly spread."""
+        narrow = states[:, 2].max() * self.felt[self.planted] < _NARROW**2
+        few = narrow and not self.loss.pieces  # whose bends are sharp
+        return (_FEW_XI, _FEW_WEIGHT) if few else (self.xi, self.chance)
+
+    def margins(
+        self, state: FloatArray, xi: FloatArray
+    ) -> tuple[slice, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Find the groups that still pull, and their z, r, s and s'."""
+        a, b, square, theta = np.moveaxis(np.asarray(state), -1, 0)[..., None, None]
+        far = float(((_NEGLIGIBLE + np.abs(b)) / np.maximum(a, 1e-300)).max())
+        near = slice(max(int(np.searchsorted(self.u, far)), self.planted + 2))
+        if self.tail:
+            near = slice(len(self.u))
+        felt = self.felt[near]
+        x = a * self.u[near] + b * self.y[near]
+        x = x + np.sqrt(np.maximum(square, 0)) * (xi[:, None] * np.sqrt(felt))
+        r = self.reaction * np.maximum(theta, 0) * felt
+        if self.loss == LOGISTIC:
+            return near, *self._solved(x, r)
+        return near, *self._bracketed(x, r, self.width[near])
+
     @staticmethod
-    def _solved(x: FloatArray, r: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Solve z = x + r s(z) for the logistic pull; return s and its slope."""
+    def _solved(
+        x: FloatArray, r: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Solve z = x + r s(z) for the logistic pull; return z, r, s and its slope."""
         # From here Newton's iteration comes to the root from one side
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
-            s = expit(-z)
-            slope = s * (1 - s)
+            s, slope = LOGISTIC.slope_and_curvature(z)
             change = (x + r * s - z) / (1 + r * slope)
-            if np.abs(change).max() < 1e-7:
+            if max(change.max(), -change.min()) < 1e-4:
                 break
-            z = z + change
-        s = s - slope * change  # the last step, at rounding: its square is gone
-        return s, s * (1 - s)
+            z += change
+        # The last step, at rounding: its third power is gone
+        s -= slope * change * (1 - (0.5 - s) * change)
+        z += change
+        return z, r, s, s * (1 - s)
 
     def pull(self, z: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pull and curvature; kinks of a loss in pieces are rounded off over `width`."""
@@ -374,7 +475,7 @@ class System:
 
     def _bracketed(
         self, x: FloatArray, r: FloatArray, width: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Solve it for any pull that does not rise with z: Newton, halving where that leaves."""
         s, slope = self.pull(x, width)
         low, high = x + np.minimum(r * s, 0), x + np.maximum(r * s, 0)
@@ -389,92 +490,65 @@ class System:
             # Halving now and then as well, since at a sharp bend Newton goes to and fro
             inside = (there > low) & (there < high) & (turn % 4 < 3)
             z = np.where(left, np.where(inside, there, (low + high) / 2), z)
-        return s - slope * change, slope
+        return z, r, s - slope * change, slope
 
-    def derivative(self, log_time: float, state: FloatArray) -> FloatArray:
-        """d(a, b, |v|^2, theta) / d log(1 + steps)."""
-        near, s, slope, hold = self.points(state)
-        share, theta = self.share[near], state[3]
-        lateral = share * self.variance[near]
-        curvature = lateral @ (XI_WEIGHT @ (slope / hold))
-        square = -2 * (curvature + self.l2[0]) * state[2]
-        square += 2 * self.load * theta * (lateral @ (XI_WEIGHT @ s**2))
-        forces = self.sides[:, near] @ (share * (XI_WEIGHT @ s))
-        forces -= self.l2 * state[:2]
-        rates = np.append(forces, [square, 1 - (curvature + self.l2[0]) * theta])
-        return np.asarray(self.lr * np.exp(log_time) * rates)
+    def rates(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """d(a, b, |v|^2, theta) / dtau at k states, and its derivatives; (k, 4) and (k, 4, 4).
 
-    def jacobian(self, log_time: float, state: FloatArray) -> FloatArray:
-        """Differentiate `derivative`; by |v|^2 with Stein's lemma, which needs no division."""
-        near, s, slope, hold = self.points(state)
-        share, felt, theta = self.share[near], self.felt[near], state[3]
-        r_theta = self.load * felt
-        lateral = share * self.variance[near]
+        By |v|^2 with Stein's lemma, which needs no division.
+        """
+        xi, weight = self.nodes(states)
+        near, z, r, s, slope = self.margins(states, xi)
+        bend, kink = self.bends(z, s, slope, self.width[near])
+        u, y, share, felt = self.u[near], self.y[near], self.share[near], self.felt[near]
+        lateral, sides = share * self.variance[near], self.sides[:, near]
+        square, theta = states[:, 2], states[:, 3]
+        held = 1 / (1 + r * slope)
+        # Minus d/dx, d2/dx2 and minus d3/dx3 of the pull, as x is felt through z
+        first, second = slope * held, bend * held
+        held *= held
+        second *= held
+        third = -held * (kink * held + 3 * bend * second * r)
+        pulled, both = s * first, first * first + s * second  # -d/dx and d2/dx2 of s^2 / 2
+        pull, pull_square = weight @ s, weight @ (s * s)
+        twice, own = weight @ (s * pulled), weight @ both
+        if self.loss.pieces:  # as the nodes see it: they are too few for bends so sharp
+            spread = np.sqrt(np.maximum(square[:, None] * felt, 1e-30))
+            bent, third, both = (-(weight * xi) @ one / spread for one in (first, second, pulled))
+        else:
+            bent, third, both = weight @ second, weight @ third, weight @ both
+        first, second, pulled = weight @ first, weight @ second, weight @ pulled
 
         def by_state(first: FloatArray, second: FloatArray, own: FloatArray) -> FloatArray:
-            """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dtheta."""
-            x = XI_WEIGHT @ first
-            return np.array([
-                -self.u[near] * x, -self.y[near] * x,
-                0.5 * felt * (XI_WEIGHT @ second),
-                -r_theta * (XI_WEIGHT @ own),
-            ])  # fmt: skip
-
-        first = slope / hold
-        second = slope * (1 - 2 * s) / hold**3
-        third = (slope * (1 - 2 * s) ** 2 * (3 / hold - 2) - 2 * slope**2) / hold**4
-        pull = by_state(first, second, s * first) * share
-        pull_square = by_state(2 * s * first, 2 * (first**2 + s * second), 2 * s**2 * first)
-        curved = by_state(second, third, s * second + first**2) @ lateral
-        curvature = lateral @ (XI_WEIGHT @ first)
-        jacobian = np.empty((4, 4))
-        jacobian[:2] = self.sides[:, near] @ pull.T
-        jacobian[2] = -2 * state[2] * curved + 2 * self.load * theta * (pull_square @ lateral)
-        jacobian[2, 2] -= 2 * curvature
-        jacobian[2, 3] += 2 * self.load * (lateral @ (XI_WEIGHT @ s**2))
-        jacobian[3] = -theta * curved
-        jacobian[3, 3] -= curvature
-        jacobian -= np.diag([*self.l2, 2 * self.l2[0], self.l2[0]])
-        return np.asarray(self.lr * np.exp(log_time) * jacobian)
-
-    def bend(
-        self, state: FloatArray, near: slice, pull: FloatArray, curved: FloatArray
-    ) -> FloatArray:
-        """How fast curvatures fall as margins grow, minus the third derivative of the loss."""
-        if self.loss == LOGISTIC:
-            return np.asarray(curved * (1 - 2 * pull))
-        z, h = state[0] * self.u[near] + state[1] * self.y[near], 1e-3
-        return np.asarray(self.loss.curvature(z - h) - self.loss.curvature(z + h)) / (2 * h)
-
-    def covariance(self, steps: FloatArray, states: FloatArray) -> FloatArray:
-        """Integrate the covariance of (a, b) over seeds, by implicit Euler steps."""
-        response = np.zeros((len(self.u), 2))  # of (a, b) to one more point in a group
-        lateral = 0.0
-        result = np.zeros((len(steps), 2, 2))
-        for i in range(1, len(steps)):
-            near, s, slope, hold = self.points(states[i])
-            dtau, theta = self.lr * (steps[i] - steps[i - 1]), states[i, 3]
-            share, y, sides = self.share[near], self.y[near], self.sides[:, near]
-            pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
-            hessian = (sides * (share * curved)) @ sides.T + np.diag(self.l2)
-            response[near] += dtau * (sides * pull).T
-            response = np.linalg.solve(np.eye(2) + dtau * hessian, response.T).T
-            for rows in self.bulk:
-                weight = self.share[rows]
-                mean = weight @ response[rows] / max(weight.sum(), 1e-300)
-                away = response[rows] - mean
-                result[i] += (away.T * weight) @ away / self.n
-            # b is pushed by -v·<y x' s'> + ..., with v = theta <y x' s>: a product of averages
-            both = share * self.variance[near] / self.n
-            xx, yy, xy = both @ pull**2, both @ curved**2, both @ (y * pull * curved)
-            c = (
-                theta**2
-                / 2
-                * (share * self.variance[near])
-                @ (y * self.bend(states[i], near, pull, curved))
+            """Chain rule for averages over xi: minus d/dx, d2/dx2, and minus d/dr."""
+            return np.stack(
+                [-u * first, -y * first, 0.5 * felt * second, -self.reaction * felt * own], axis=1
             )
-            push = theta**2 * (xx * yy + xy**2) + 2 * c**2 * xx**2 - 4 * c * theta * xx * xy
-            lateral += dtau * np.sqrt(max(self.lateral * push, 0)) * sides[1, 0] ** 2
-            lateral /= 1 + dtau * hessian[1, 1]
-            result[i, 1, 1] += lateral**2
-        return result
+
+        curved = by_state(second, third, own) @ lateral
+        curvature = first @ lateral + self.l2[0]
+        kicks = 2 * self.load * (pull_square @ lateral)
+        rates, by = np.empty((len(states), 4)), np.empty((len(states), 4, 4))
+        rates[:, :2] = (pull * share) @ sides.T - self.l2 * states[:, :2]
+        rates[:, 2] = -2 * curvature * square + kicks * theta
+        rates[:, 3] = 1 - curvature * theta
+        by[:, :2] = sides @ (by_state(first, bent, pulled) * share).transpose(0, 2, 1)
+        by[:, [0, 1], [0, 1]] -= self.l2
+        by[:, 2] = -2 * square[:, None] * curved
+        by[:, 2] += 4 * self.load * theta[:, None] * (by_state(pulled, both, twice) @ lateral)
+        by[:, 2, 2] -= 2 * curvature
+        by[:, 2, 3] += kicks
+        by[:, 3] = -theta[:, None] * curved
+        by[:, 3, 3] -= curvature
+        return rates, by
+
+    def bends(
+        self, z: FloatArray, s: FloatArray, slope: FloatArray, width: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """How fast curvatures fall as margins grow, and how fast that rises."""
+        if self.loss == LOGISTIC:
+            bend = slope * (1 - 2 * s)
+            return bend, 2 * slope**2 - bend * (1 - 2 * s)
+        h = 0.1 * width
+        low, high = (self.pull(z + step, width)[1] for step in (-h, h))
+        return (low - high) / (2 * h), (2 * slope - low - high) / h**2

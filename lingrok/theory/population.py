@@ -6,7 +6,7 @@ from numpy.polynomial.legendre import leggauss
 from .._checks import FloatArray
 from ..cube import HALF_WIDTH, sum_density
 
-_FARTHEST = 8 * HALF_WIDTH / np.sqrt(3)  # 8 standard deviations of a projection, in any dimension
+FARTHEST = 8 * HALF_WIDTH / np.sqrt(3)  # 8 standard deviations of a projection, in any dimension
 _FINEST = 64  # parts of gamma that the first panel is wide
 
 
@@ -22,7 +22,7 @@ def projections(d: int, gamma: float) -> tuple[FloatArray, FloatArray]:
     Gauss-Legendre on panels that double from gamma / 64 on: averages are wanted of what falls to
     nothing over u = 1 / ||w||, while ||w|| grows from 0 to some 60 / gamma.
     """
-    reach = min(HALF_WIDTH * np.sqrt(d), _FARTHEST) - gamma / 2
+    reach = min(HALF_WIDTH * np.sqrt(d), FARTHEST) - gamma / 2
     panels = max(1, int(np.ceil(np.log2(_FINEST * reach / gamma))))
     edges = gamma / 2 + np.append(0, reach * 0.5 ** np.arange(panels, -1, -1))
     x, weight = leggauss(4)
@@ -44,3 +44,17 @@ def lateral_variance(u: FloatArray, d: int) -> FloatArray:
     density = sum_density(d - 1)(total - x) * weight
     square = (density * x**2).sum(axis=1) / np.maximum(density.sum(axis=1), 1e-300)
     return np.asarray(np.maximum((d * square * (2 * HALF_WIDTH) ** 2 - u**2) / (d - 1), 0))
+
+
+def beyond(u: FloatArray, d: int, edge: float) -> FloatArray:
+    """Mean of max(edge - x, 0) over one coordinate x of a point, given its projection u."""
+    if d == 1:
+        return np.asarray(np.maximum(edge - u, 0))
+    total, reach = (u * np.sqrt(d) / (2 * HALF_WIDTH))[:, None], (d - 1) / 2
+    edge /= 2 * HALF_WIDTH
+    low, high = np.maximum(-0.5, total - reach), np.minimum(min(edge, 0.5), total + reach)
+    nodes, weight = leggauss(24)
+    width = np.maximum(high - low, 0) / 2
+    x = low + width * (nodes + 1)
+    mean = (width * weight * (edge - x) * sum_density(d - 1)(total - x)).sum(axis=1)
+    return np.asarray(2 * HALF_WIDTH * mean / np.maximum(sum_density(d)(total[:, 0]), 1e-300))

@@ -9,21 +9,24 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import brentq
 from scipy.special import betainc, ndtri
-from scipy.stats import chi2
 
 from .. import _checks
 from .._checks import FloatArray
 from ..cube import HALF_WIDTH
 from ..losses import LOGISTIC, Loss
-from ..measures import crossing_time
 from .meanfield import MeanField, stationary_l2
 from .population import lateral_variance, slice_area
+from .spread import squares
 from .theorems import kappa
 
 _NODES, _LENGTH_WEIGHT = leggauss(12)
 _LENGTHS, _LENGTH_WEIGHT = (_NODES + 1) / 2, _LENGTH_WEIGHT / 2  # quantiles, for all seeds
+_SHELL = leggauss(48)  # projections of the concentrated points
+_CACHED = 1 << 14  # numbers at once, which stay in a core's cache
 _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
+_STRATA = (9, 15)  # of the length and of the bias: seeds for times by accuracy
+_LUCK = 5  # of the test's points
 _RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
 _XI, _XI_WEIGHT = hermegauss(7)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
@@ -60,17 +63,19 @@ def predicted_accuracy(
         For alpha <= 1/2, and a quantile outside of (0, 1).
     """
     if quantile is None:
-        biases = field.b[:, None] + field.b_sd[:, None] * _XI
-        curves = _accuracy(field, alpha, _LENGTHS, biases)
+        curves = _accuracy(field, alpha, *_law(field, ndtri(_LENGTHS), _XI))
         return np.asarray(np.einsum("kqj,q,j->k", curves, _LENGTH_WEIGHT, _XI_WEIGHT))
     if not 0 < quantile < 1:
         raise ValueError(f"quantile must be above 0 and below 1, got {quantile!r}")
-    return np.asarray(_accuracy(field, alpha, (quantile,), field.b[:, None])[:, 0, 0])
+    lengths, _ = _law(field, ndtri([quantile]), np.zeros(1))
+    offsets = (field.b / field.along)[:, None, None]
+    return np.asarray(_accuracy(field, alpha, lengths, offsets)[:, 0, 0])
 
 
 def predicted_grokking_time(
-    field: MeanField, *, eps: float, alpha: float = 10.0, by: str = "accuracy"
-) -> PredictedTime:
+    field: MeanField, *, eps: float, alpha: float = 10.0, by: str = "accuracy",
+    n_test: int | None = None,
+) -> PredictedTime:  # fmt: skip
     """Predict the step from which on the concentrated test is solved to 1 - eps.
 
     Parameters
@@ -85,53 +90,72 @@ def predicted_grokking_time(
         The predicted accuracy itself; or theorem 4.6's stand-in for it, |b| / ||w|| =
         gamma/2 kappa with kappa = 1 + 2 eps (2 alpha - 1), which takes w to be along w_true; or
         `quadrature_time`, the same in the limit where only the support vectors count.
+    n_test : int, optional
+        Points of the test, by accuracy: their luck widens the spread. By default it is the accuracy
+        on the distribution.
 
     Raises
     ------
     ValueError
-        For eps or alpha out of range, and an unknown `by`.
+        For eps or alpha out of range, an unknown `by`, and n_test below 1.
     """
     _checks.one_of("by", by, ("accuracy", "distance", "quadrature"))
+    n_test = None if n_test is None else _checks.count("n_test", n_test, 1)
     level = field.gamma / 2 * kappa(eps, alpha, most=0.5)
-    known = np.isfinite(field.along)
-
-    def crossing(curve: FloatArray, threshold: float) -> float:
-        if not known.any():
-            return np.nan
-        time = crossing_time(field.steps[known], curve[known], threshold)
-        return np.nan if np.isinf(time) and not known.all() else time
-
     if by == "quadrature":
         return PredictedTime(np.nan, quadrature_time(
             eps, n=field.n, sv_pos=field.sv_pos, sv_neg=field.sv_neg, gamma=field.gamma,
             lr=field.lr, alpha=alpha,
         ), np.nan)  # fmt: skip
-    # What counts is b over the length of w, and a seed may be off in both. It stays on its side of
-    # the mean. Only |b| decides, which need not rise with b: so each seed has a time of its own
-    slopes = np.stack([-field.b / field.along, np.ones(len(field.b))])
-    sd = np.sqrt(np.einsum("ik,kij,jk->k", slopes, field.covariance, slopes))
-    side = ndtri((np.arange(_SEEDS) + 0.5) / _SEEDS)
-    biases = field.b[:, None] + np.where(field.b < 0, -sd, sd)[:, None] * side
     if by == "distance":
-        distance = np.abs(biases) / field.norm[:, None]
-        times = np.sort([crossing(curve, level) for curve in distance.T])
+        _, offsets = _law(field, np.zeros(1), _middles(_SEEDS), joint=False)
+        distance = np.abs(offsets[:, 0]) * (field.along / field.norm)[:, None]
+        times = np.sort(_crossings(field, distance, level))
         return PredictedTime(*times[list(_RANKS)].tolist())
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
-    wrong = 1 - _accuracy(field, alpha, (0.5,), biases)[:, 0]
-    of_bias = np.array([crossing(curve, eps) for curve in wrong.T])
-    ranks = np.argsort(of_bias, kind="stable")[list(_RANKS)]
-    low, median, high = of_bias[ranks].tolist()
-    if not np.isfinite(median):
-        return PredictedTime(low, median, high)
-    middle = biases[:, ranks[1], None]
-    lengths = 1 - _accuracy(field, alpha, _QUANTILES, middle)[:, :, 0]
-    of_length = [crossing(curve, eps) for curve in lengths.T]
-    # Length and bias vary independently: their effects on the logarithm add like variances
-    factor = np.exp(np.hypot(
-        np.log(np.divide((low, high), median)), np.log(np.divide(of_length[::2], median))
-    ))  # fmt: skip
-    return PredictedTime(median / float(factor[0]), median, median * float(factor[1]))
+    lengths, offsets = _law(field, *map(_middles, _STRATA))
+    levels = eps + _middles(_LUCK) * (0 if n_test is None else np.sqrt(eps * (1 - eps) / n_test))
+
+    def crossings(part: slice, of_length: slice, of_bias: slice) -> FloatArray:
+        """Find the times of these seeds, by the checkpoints in `part`."""
+        right = _accuracy(field, alpha, lengths[part, of_length], offsets[part, of_length, of_bias])
+        wrong = 1 - right.reshape(len(right), -1)
+        return np.concatenate([_crossings(field, wrong, one, part) for one in levels])
+
+    # The first to get there, and the last, tell where all others do
+    ends = slice(None, None, _STRATA[0] - 1), slice(None, None, _STRATA[1] // 2)
+    outer = crossings(slice(None), *ends)
+    if np.isnan(outer).all():
+        return PredictedTime(np.nan, np.nan, np.nan)
+    first, last = np.searchsorted(field.steps, [np.nanmin(outer), outer.max()])
+    part = slice(max(min(first, len(field.steps) - 1) - 2, 0), last + 2)
+    times = np.sort(crossings(part, slice(None), slice(None)))
+    return PredictedTime(*times[[round(q * len(times) - 0.5) for q in _QUANTILES]].tolist())
+
+
+def _crossings(
+    field: MeanField, curves: FloatArray, threshold: float, part: slice = slice(None)
+) -> FloatArray:
+    """`crossing_time` of each of curves (k, j) at the checkpoints in `part`.
+
+    NaN where it may come after the theory's end.
+    """
+    known = np.isfinite(field.along)
+    whole, known = bool(known.all()), known[part]
+    if not known.any():
+        return np.full(curves.shape[1], np.nan)
+    t, curves, each = field.steps[part][known], curves[known], np.arange(curves.shape[1])
+    above = curves > threshold
+    last = len(t) - 1 - np.argmax(above[::-1], axis=0)
+    crossed = above.any(axis=0) & (last < len(t) - 1)
+    i, after = np.where(crossed, last, 0), np.where(crossed, last + 1, 0)
+    here, there = curves[i, each], curves[after, each]
+    fraction = (here - threshold) / np.where(crossed, here - there, 1.0)
+    times = t[i] * (t[after] / t[i]) ** fraction
+    times[last == len(t) - 1] = np.inf if whole else np.nan
+    times[~above.any(axis=0)] = t[0]
+    return np.asarray(times)
 
 
 def quadrature_time(
@@ -159,6 +183,19 @@ def quadrature_time(
     """
     balance = _Balance(eps, n=n, planted=(sv_pos, sv_neg), gamma=gamma, alpha=alpha, loss=loss)
     lr, l2 = _checks.positive("lr", lr), _checks.at_least_zero("l2", l2)
+    return _quadrature_time(
+        eps=float(eps), lr=lr, l2=l2, n=balance.n, many=balance.many, few=balance.few,
+        gamma=balance.gamma, alpha=float(alpha), loss=loss,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _quadrature_time(
+    *, eps: float, lr: float, l2: float, n: int, many: int, few: int, gamma: float, alpha: float,
+    loss: Loss,
+) -> float:  # fmt: skip
+    """Work it out, once for all runs of a setting."""
+    balance = _Balance(eps, n=n, planted=(many, few), gamma=gamma, alpha=alpha, loss=loss)
     if balance.equal:
         return 0.0
     last = balance.margin()
@@ -200,7 +237,7 @@ def quadrature_curve(
         raise ValueError(f"margins must be above 0, got {m.min():g}")
     distance = balance.bias(m) * (not balance.equal) / m
     inner, outer = gamma / 2, min(alpha * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(48)
+    nodes, weight = _SHELL
     end = np.append(np.clip(distance * inner, inner, outer), outer)[:, None]
     inside = (end - inner)[:, 0] * (slice_area(inner + (end - inner) * (nodes + 1) / 2, d) @ weight)
     return balance.steps(m, lr, l2), distance, 1 - inside[:-1] / inside[-1] / 2
@@ -331,15 +368,42 @@ class _Balance:
         return float(brentq(excess, 1e-12, high, xtol=1e-14))
 
 
+def _middles(count: int) -> FloatArray:
+    """Return normal scores of the middles of so many equal parts."""
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))
+
+
+def _law(
+    field: MeanField, lengths: FloatArray, biases: FloatArray, *, joint: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """(|v|/a)^2 and b/a of seeds at normal scores of the one and the other.
+
+    Shapes (k, q) and (k, q, j): b/a depends on both, unless `joint` is false. A seed stays on its
+    side of the mean.
+    """
+    a, b, square = field.along, field.b, field.lateral**2
+    # What counts are ratios, and a seed may be off in both parts of them
+    zero = np.zeros_like(a)
+    by = np.array([[-b / a**2, 1 / a, zero], [-2 * square / a**3, zero, 1 / a**2]])
+    scatter = np.einsum("eik,kij,fjk->efk", by, field.covariance, by)
+    spread, side = np.sqrt(np.maximum(scatter[[0, 1], [0, 1]], 0)), np.where(b < 0, -1, 1)
+    ratio = scatter[0, 1] / np.maximum(spread[0] * spread[1], 1e-300)
+    ratio = (np.clip(ratio, -1, 1) * joint)[:, None, None]
+    score = ratio * lengths[:, None] + np.sqrt(1 - ratio**2) * side[:, None, None] * biases
+    offsets = (b / a)[:, None, None] + spread[0][:, None, None] * score
+    return squares(square / a**2, spread[1] ** 2, lengths), offsets
+
+
 def _accuracy(
-    field: MeanField, alpha: float, quantiles: tuple[float, ...] | FloatArray, biases: FloatArray
+    field: MeanField, alpha: float, lengths: FloatArray, offsets: FloatArray
 ) -> FloatArray:
-    """Accuracy on the shell for quantiles of |v|, and biases (k, j): shape (k, quantile, j)."""
-    d = field.d
-    relative = np.sqrt(chi2.ppf(quantiles, d - 1) / (d - 1)) if d > 1 else np.zeros(len(quantiles))
-    return shell_accuracy(
-        field.along, field.lateral[:, None] * relative, biases, d=d, gamma=field.gamma, alpha=alpha
-    )
+    """Accuracy on the shell for (|v|/a)^2 (k, q) and b/a (k, q, j): shape (k, q, j)."""
+    lengths = np.sqrt(lengths).reshape(-1, 1)
+    result = shell_accuracy(
+        1 + 0 * lengths[:, 0], lengths, offsets.reshape(len(lengths), -1), d=field.d,
+        gamma=field.gamma, alpha=alpha,
+    )  # fmt: skip
+    return result.reshape(offsets.shape)
 
 
 def shell_accuracy(
@@ -349,19 +413,32 @@ def shell_accuracy(
     """Accuracy on the shell for lengths (k, q) of v, and biases (k, j): shape (k, q, j)."""
     inner = gamma / 2
     outer = min(_checks.alpha(alpha) * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = leggauss(48)  # the hyperplane cuts the shell: a step, where it is not tilted
+    nodes, weight = _SHELL  # the hyperplane cuts the shell: a step, where it is not tilted
     offset = inner + (outer - inner) * (nodes + 1) / 2
     weight = weight * slice_area(offset, d)
-    signed = np.stack([biases, -biases])[..., None]  # class, k, j, offset
-    score = (along[:, None, None] * offset + signed)[:, :, None]
+    grid, share = lateral_distribution(d)
     length = np.maximum(lengths, 1e-9 * along[:, None] * inner)
-    length = length[:, :, None, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
-    right = np.interp(score / length, *_lateral_distribution(d))
-    return np.asarray(right.mean(axis=0) @ weight / weight.sum())
+    length = length[:, :, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
+    # Linear between nodes of the table, which are evenly spaced: there is nothing to search for
+    per_length, middle, rise = 1 / (length * (grid[1] - grid[0])), len(grid) // 2, np.diff(share)
+    found = np.full((len(along), lengths.shape[1], biases.shape[1]), np.nan)
+    known = np.flatnonzero(np.isfinite(along))
+    at_once = max(1, _CACHED // (2 * len(nodes) * found[0].size))
+    for k in np.split(known, range(at_once, len(known), at_once)):
+        signed = np.stack([biases[k], -biases[k]])[:, :, None, :, None]
+        at = (along[k][:, None, None, None] * offset + signed) * per_length[k][:, :, None]
+        at += middle
+        np.clip(at, 0, len(rise), out=at)
+        node = at.astype(np.intp)
+        at -= node
+        at *= rise.take(node, mode="clip")
+        at += share.take(node, mode="clip")
+        found[k] = (at[0] + at[1]) @ weight
+    return np.asarray(found / (2 * weight.sum()))
 
 
 @lru_cache(maxsize=64)
-def _lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
+def lateral_distribution(d: int) -> tuple[FloatArray, FloatArray]:
     """Tabulate the distribution of a point in one direction across w_true, in units of its spread.
 
     A power of 1 - x^2 with the excess kurtosis of a cube in a random direction: -3.6 / (d + 1). It

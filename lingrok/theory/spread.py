@@ -3,38 +3,48 @@
 Two samples of the same kind differ by their projections on w_true and by their lateral parts. The
 book's page "Derivations" has each step.
 
-*Projections.* One more point at u pushes (a, b) by (u, y) s, and the others answer with the
-curvature J of the mean field, that of |v|^2 and theta included. Points of a class are independent,
-so covariances add up; planted points have no projection to vary.
+*Projections.* One more point at u pushes (a, b) by (u, y) s, and the others answer with the slope J
+of the forces, |v|^2 and theta following. Points of a class are independent, so covariances add up;
+planted points have no projection to vary.
 
-*Lateral parts.* Late, at given (a, b), v is where the loss F across w_true is least. Its derivatives
-are what is asked for: -dF/da and -dF/db are the forces, and |v|^2 is twice the derivative by a
-penalty. So the covariance of F over the samples, between two settings c and c' of (a, b, penalty),
-is enough, and for Gaussian lateral parts that is, to leading order in 1 / n and to all orders in the
-crowding,
+*Lateral parts.* At given (a, b), v is where the loss is least. The least loss F has all that is
+asked for as derivatives: minus the forces, by a and b, and half of |v|^2, by a penalty. So what is
+wanted is its covariance over samples between two settings of (a, b, penalty). For Gaussian lateral
+parts that is, to leading order in 1/n and to all orders in the crowding,
 
     Cov[F, F'] = extremum over rho of  <Cov_rho[M, M']> / n - rho^2 / (2 (d - 1) theta theta').
 
-M(x; r) = min over z of loss(z) + (z - x)^2 / 2r is what a point adds (its derivative by x is -s),
-and the covariance is over two Gaussian lateral margins, with the variances V |v|^2 and V |v'|^2 and
-the covariance V rho. At c' = c the extremum is at rho = |v|^2. Its second derivative by c and c'
-needs no more than averages over one Gaussian.
+M(x; r) = min over z of loss(z) + (z - x)^2 / (2 r) is what a point adds, dM/dx = -s; its covariance
+is over two Gaussian lateral margins with the variances V |v|^2, V |v'|^2 and the covariance V rho.
+For equal settings the extremum is at rho = |v|^2, so that the second derivatives by both settings
+are averages over one Gaussian.
 
-What the forces do over time adds up coherently, since it is made by the same points with slowly
-changing weights.
+Over time the forces add up coherently: they are made by the same points with slowly changing pulls.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import gammaincinv, ndtr
 
 from .._checks import FloatArray
 
 if TYPE_CHECKING:
     from .meanfield import System
 
-_SOFTEST = 1e-3  # share of its curvature that rho keeps, where fluctuations diverge
+_AT_ONCE = 16  # states that are looked at together
+_SOFTEST = 1e-3  # what is left of the curvature by rho where fluctuations diverge
 _TINY = 1e-24
+
+
+class _Local(NamedTuple):
+    """What varies in k states, and what answers; see `_fluctuations`."""
+
+    near: slice
+    pull: FloatArray
+    forces: FloatArray
+    drift: FloatArray
+    answer: FloatArray
 
 
 def covariance(system: "System", steps: FloatArray, states: FloatArray) -> FloatArray:
@@ -54,93 +64,124 @@ def covariance(system: "System", steps: FloatArray, states: FloatArray) -> Float
     """
     single = np.zeros((len(system.u), 2))  # what one more point in a group does to (a, b)
     common = np.zeros((2, 3))  # what three common causes do
+    classes = system.share * system.bulk
+    totals = np.maximum(classes.sum(axis=1), 1e-300)[:, None]
     result = np.zeros((len(steps), 3, 3))
-    for i in range(1, len(steps)):
-        near, pull, forces, drift, answer = _fluctuation(system, states[i])
-        dtau = system.lr * (steps[i] - steps[i - 1])
-        decay = np.linalg.inv(np.eye(2) - dtau * drift).T
-        single[near] += dtau * (system.sides[:, near] * pull).T
-        single = single @ decay
-        # The causes in the order |v|^2, b, a: their factors change as slowly as the covariance
-        factor = _root(forces[::-1, ::-1])[::-1]
-        common = decay.T @ (common + dtau * factor[:2])
-        both = np.vstack([common, factor[2] + answer @ common])
-        result[i] = both @ both.T
-        for rows in system.bulk:
-            weight = system.share[rows]
-            away = single[rows] - weight @ single[rows] / max(weight.sum(), 1e-300)
-            away = np.column_stack([away, away @ answer])
-            result[i] += (away.T * weight) @ away / system.n
+    for start in range(1, len(steps), _AT_ONCE):
+        local = _fluctuations(system, states[start : start + _AT_ONCE])
+        sides = system.sides[:, local.near]
+        dtau = system.lr * np.diff(steps[start - 1 : start + _AT_ONCE])
+        decays = np.linalg.inv(np.eye(2) - dtau[:, None, None] * local.drift)
+        for i, (pull, factor, answer) in enumerate(
+            zip(local.pull, roots(local.forces), local.answer, strict=True)
+        ):
+            single[local.near] += dtau[i] * (sides * pull).T
+            single = single @ decays[i].T
+            common = decays[i] @ (common + dtau[i] * factor[:2])
+            both = np.vstack([common, factor[2] + answer @ common])
+            through = np.vstack([np.eye(2), answer])
+            mean = classes @ single
+            alone = single.T @ (classes.sum(axis=0)[:, None] * single) - mean.T @ (mean / totals)
+            result[start + i] = both @ both.T + through @ alone @ through.T / system.n
     return result
 
 
-def _fluctuation(
-    system: "System", state: FloatArray
-) -> tuple[slice, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Find what varies in a state, and what answers.
+def _fluctuations(system: "System", states: FloatArray) -> _Local:
+    """Find what varies in states (k, 4), and what answers.
 
-    Returns the groups that still pull and their mean pull; the covariance over seeds of the forces
-    on a and b and of |v|^2, at given (a, b); the forces' derivative by (a, b), |v|^2 and theta
-    following; and that of |v|^2 by (a, b).
+    Returns the groups that still pull and their mean pulls; the covariance over seeds of the forces
+    on a and b and of |v|^2, at given (a, b), shape (k, 3, 3); the forces' derivative by (a, b) with
+    |v|^2 and theta following, (k, 2, 2); and that of |v|^2 itself, (k, 2).
     """
-    near, s, slope, hold = system.points(state)
-    square, theta = max(state[2], _TINY), max(state[3], _TINY)
-    share, sides = system.share[near], system.sides[:, near]
-    felt, r = system.felt[near], system.reaction * system.felt[near]
-    weight = np.outer(XI_WEIGHT, share)
+    xi, chance = system.nodes(states)
+    near, z, r, s, slope = system.margins(states, xi)
+    square, theta = np.maximum(states[:, 2:].T, _TINY)
+    share, felt, sides = system.share[near], system.felt[near], system.sides[:, near]
+    weight = np.outer(chance, share)
     lateral = weight * system.variance[near]
-    k = slope / hold  # -ds/dx, points reacting; x is the margin without the reaction
-    bend = -system.bend(state, near, s, slope) / hold**3  # dk/dx
-
-    def mean(*values: FloatArray, over: FloatArray = weight) -> FloatArray:
-        return np.array([np.vdot(over, value) for value in values])
-
-    answers = np.zeros((2, 3))  # of (|v|^2, theta) to (a, b, penalty)
-    load = system.lateral / system.n
+    hold = 1 + r * slope
+    k = slope / hold  # minus ds/dx, the points reacting; x is the margin without the reaction
+    bend = -system.bends(z, s, slope, system.width[near])[0] / hold**3  # dk/dx
+    r = r / theta[:, None, None]  # by theta
+    sk, load = s * k, system.lateral / system.n
+    answers = np.zeros((len(states), 2, 3))  # of (|v|^2, theta) to (a, b, penalty)
     if load:
-        # At rest 1/theta = K + penalty and |v|^2 = load theta^2 Q. Before, what has not decayed yet
-        # acts like a penalty (early stopping is one), so 1/theta stands for K
-        bend_x = XI[:, None] * bend / np.sqrt(square * np.where(felt > 0, felt, 1))  # by Stein
-        q_sum, k_square, k_theta, q_square, q_theta = mean(
-            s**2, felt / 2 * bend_x, r * (s * bend - k**2), felt * (k**2 - s * bend),
-            -2 * r * s**2 * k, over=lateral,
-        )  # fmt: skip
-        by_sides = np.array([mean(bend * e, -2 * s * k * e, over=lateral) for e in sides])
+        # At rest 1/theta = K + penalty and |v|^2 = load theta^2 Q, Q = <V s^2>. Before, what has
+        # not decayed yet acts like a penalty, as early stopping does: so 1/theta stands for K
+
+        def mean(values: FloatArray) -> FloatArray:
+            return np.tensordot(values, lateral, 2)
+
+        q, c = mean(s**2), felt / 2
+        faster = 2 * (mean(r * s * sk) / q - 1 / theta)
+        by_x = xi[:, None] * bend / np.sqrt(square[:, None, None] * np.where(felt > 0, felt, 1))
         matrix = np.array([
-            [theta * k_square, theta * k_theta + 1 / theta],
-            [1 / square - q_square / q_sum, -2 / theta - q_theta / q_sum],
+            [theta * mean(c * by_x), theta * mean(r * (s * bend - k**2)) + 1 / theta],
+            [1 / square - 2 * mean(c * (k**2 - s * bend)) / q, faster],
         ])  # fmt: skip
-        right = np.array([[*(-theta * by_sides[:, 0]), -theta], [*(by_sides[:, 1] / q_sum), 0]])
-        answers = np.linalg.solve(matrix, right)
-    # Derivatives of M by (a, b, penalty), and of those by x
-    sides = np.vstack([sides, np.zeros(sides.shape[1])])[:, None]
-    by_square, by_theta = answers[:, :, None, None]
-    change = -s * sides + felt / 2 * k * by_square - r / 2 * s**2 * by_theta
-    steeper = k * sides + felt / 2 * bend * by_square + r * s * k * by_theta
-    drift = -np.einsum("ejg,fjg,jg->ef", np.broadcast_to(sides, change.shape)[:2], steeper[:2], weight)
-    drift -= np.diag(system.l2)
-    forces = np.zeros((3, 3))
+        right = np.array([
+            [*(-theta * mean(bend * side) for side in sides), -theta],
+            [*(mean(-2 * sk * side) / q for side in sides), 0 * theta],
+        ])  # fmt: skip
+        answers = np.linalg.solve(matrix.transpose(2, 0, 1), right.transpose(2, 0, 1))
+    # Derivatives of M by (a, b, penalty), and of those by x; shape (3, k, xi, group)
+    by = np.vstack([sides, 0 * sides[:1]])[:, None, None]
+    square_by, theta_by = answers.transpose(1, 2, 0)[..., None, None]
+    change = -s * by + (felt / 2 * k) * square_by - (r / 2 * s**2) * theta_by
+    steeper = k * by + (felt / 2 * bend) * square_by + (r * sk) * theta_by
+    along = np.einsum("ekjg,jg->ekg", steeper[:2], weight)
+    drift = -np.einsum("fg,ekg->kfe", sides, along) - np.diag(system.l2)
+    forces = np.zeros((len(states), 3, 3))
     if load:
-        flat = change.reshape(3, -1)
-        forces = (flat * weight.ravel()) @ flat.T / system.n
-        alone = np.einsum("ejg,j->eg", change, XI_WEIGHT)
-        forces -= (alone * share) @ alone.T / system.n
-        own = square / (system.lateral * theta**2)
-        forces -= own**2 * system.lateral / 2 * np.outer(answers[1], answers[1])
-        by_rho = own / theta * answers[1]
-        by_rho -= np.einsum("ejg,jg->e", steeper, lateral * s) / system.n
-        rho = np.vdot(lateral * system.variance[near], k**2) / system.n * system.lateral * theta**2
-        forces += np.outer(by_rho, by_rho) * system.lateral * theta**2 / max(1 - rho, _SOFTEST)
+        alone = np.einsum("ekjg,j->ekg", change, chance)
+        forces = np.einsum("ekjg,fkjg->kef", change * weight, change)
+        forces -= np.einsum("ekg,fkg->kef", alone * share, alone)
+        forces /= system.n
+        theta_by, stiff = answers[:, 1], system.lateral * theta**2
+        own = (square / stiff)[:, None]
+        forces -= (
+            system.lateral / 2 * (own[..., None] ** 2) * theta_by[..., None] * theta_by[:, None]
+        )
+        by_rho = own / theta[:, None] * theta_by
+        by_rho -= np.einsum("ekjg,kjg->ke", steeper, lateral * s) / system.n
+        left = 1 - stiff / system.n * np.tensordot(k**2, lateral * system.variance[near], 2)
+        scale = stiff / np.maximum(left, _SOFTEST)
+        forces += scale[:, None, None] * by_rho[..., None] * by_rho[:, None]
         forces *= np.outer([-1, -1, 2], [-1, -1, 2])
-    return near, XI_WEIGHT @ s, forces, drift, answers[0, :2]
+    return _Local(near, chance @ s, forces, drift, answers[:, 0, :2])
 
 
-def _root(matrix: FloatArray) -> FloatArray:
-    """Lower triangular root of a covariance that may be singular."""
-    root = np.zeros_like(matrix)
-    for i in range(len(matrix)):
-        for j in range(i):
-            if root[j, j] > 0:
-                root[i, j] = (matrix[i, j] - root[i, :j] @ root[j, :j]) / root[j, j]
-        root[i, i] = np.sqrt(max(matrix[i, i] - root[i, :i] @ root[i, :i], 0))
+def roots(matrices: FloatArray) -> FloatArray:
+    """Find triangular roots of covariances (k, 3, 3) that may be singular, from the last row up.
+
+    So |v|^2 has a cause of its own, b a second one and a a third. The factors change as slowly as
+    the covariance does, which those by eigenvectors would not.
+    """
+    root = np.zeros_like(matrices)
+    for i in (2, 1, 0):
+        for j in range(2, i, -1):
+            rest = matrices[:, i, j] - np.einsum("ki,ki->k", root[:, i, j:], root[:, j, j:])
+            rest += root[:, i, j] * root[:, j, j]
+            root[:, i, j] = rest / np.where(root[:, j, j] > 0, root[:, j, j], np.inf)
+        root[:, i, i] = np.sqrt(np.maximum(matrices[:, i, i] - (root[:, i] ** 2).sum(axis=1), 0))
     return root
+
+
+def squares(mean: FloatArray, variance: FloatArray, scores: FloatArray) -> FloatArray:
+    """Lengths squared at normal scores: a gamma law, chi squared where nothing is crowded.
+
+    Parameters
+    ----------
+    mean, variance : (k,) array
+        Of |v|^2.
+    scores : (q,) array
+
+    Returns
+    -------
+    (k, q) array
+    """
+    mean = mean[:, None]
+    shape = np.where(mean > 0, mean**2, 1) / np.maximum(
+        variance[:, None], 1e-12 * mean**2 + _TINY**2
+    )
+    return np.asarray(mean * gammaincinv(shape, ndtr(scores)) / shape)

@@ -1,0 +1,134 @@
+"""Make data/unplanted.csv, or go on after a stop: a quarter of an hour on two cores.
+
+    python tools/record_unplanted.py [JOBS]
+
+Nothing planted: where descent ends and how it gets there, over settings and seeds, and quantiles of
+the law that the theory draws. Chapter 7 makes some of it again and compares.
+"""
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from record_grokking_times import described, written
+
+from lingrok import crossing_time, fast_forward, max_margin, records, sample_standard, unplanted_law
+from lingrok.runs.recipes import Column
+from lingrok.runs.sweep import sweep
+from lingrok.theory.predictions import shell_accuracy
+from lingrok.theory.unplanted import UnplantedLaw, swept
+
+GAMMA, ALPHA, END = 1e-3, 10.0, 10**14
+SETTINGS = [
+    {"n_pos": n_pos, "n_neg": n_neg, "d": d}
+    for n_pos, n_neg, d in (
+        (100, 100, 2), (1000, 1000, 2), (10_000, 10_000, 2), (1500, 500, 2), (1000, 1000, 16),
+    )
+]  # fmt: skip
+LEVELS, LOOKS = (0.6, 0.75, 0.9), (1e10, 1e12)
+SEEDS, QUANTILES, DRAWS = range(500), 501, {2: 4096, 16: 2048}
+
+
+def run(seed: int, n_pos: int, n_neg: int, d: int) -> dict[str, float]:
+    """Measure one seed's path and its end, by geometry, to digits that are there anywhere."""
+    data = sample_standard(n_pos, n_neg, d=d, gamma=GAMMA, seed=seed)
+    end, path = max_margin(data, augmented=True), fast_forward(data, END, rtol=1e-5)
+    w, b = np.vstack([path.w, end.w]), np.append(path.b, end.b)
+    along = w @ data.w_true
+    lateral = np.linalg.norm(w - np.outer(along, data.w_true), axis=1)
+    *curve, last = shell_accuracy(
+        along, lateral[:, None], b[:, None], d=d, gamma=GAMMA, alpha=ALPHA
+    )[:, 0, 0]
+    found = {"accuracy": last, "offset": end.b * end.margin / 2, "half margin": end.margin / 2}
+    angle = np.arctan2(lateral[-1:], along[-1:])
+    found["swept"] = swept(
+        np.array([found["half margin"]]), np.array([found["offset"]]), angle,
+        n_pos=n_pos, n_neg=n_neg, gamma=GAMMA, d=d,
+    )[0]  # fmt: skip
+    for level in LEVELS:
+        found[f"time {level:g}"] = crossing_time(path.steps, 1 - np.array(curve), 1 - level)
+    for look in LOOKS:
+        for name, values in (("norm", path.norm), ("b", path.b)):
+            found[f"{name} at {look:.0e}"] = np.interp(np.log(look), np.log(path.steps), values)
+    return rounded(found)
+
+
+def law(n_pos: int, n_neg: int, d: int) -> list[dict[str, float]]:
+    """Give quantiles of each quantity by itself, as the theory draws it."""
+    drawn = unplanted_law(n_pos, n_neg, d=d, gamma=GAMMA, draws=DRAWS[d], seed=1)
+    found = {
+        "accuracy": drawn.accuracy(ALPHA), "offset": drawn.offset,
+        "half margin": drawn.half_margin, "swept": expected(drawn, n_pos, n_neg),
+    }  # fmt: skip
+    times = drawn.time(LEVELS, ALPHA) if d == 2 else np.full((len(LEVELS), 1), np.nan)
+    found |= {f"time {level:g}": values for level, values in zip(LEVELS, times, strict=True)}
+    for look in LOOKS:
+        norm, b = drawn.at(look) if d == 2 else ([np.nan], [np.nan])
+        found |= {f"norm at {look:.0e}": norm, f"b at {look:.0e}": b}
+    shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    quantiles = {
+        # As in runs, infinite beyond their end
+        name: np.quantile(
+            np.where(np.asarray(values) > END, np.inf, values), shares, method="inverted_cdf"
+        )
+        for name, values in found.items()
+    }
+    return [rounded({name: q[i] for name, q in quantiles.items()}) for i in range(QUANTILES)]
+
+
+def expected(drawn: UnplantedLaw, n_pos: int, n_neg: int) -> Any:
+    """Points to be expected where the drawn hyperplanes leave none."""
+    ends = drawn.half_margin, drawn.offset, drawn.angle
+    return swept(*ends, n_pos=n_pos, n_neg=n_neg, gamma=drawn.gamma, d=drawn.d)
+
+
+def rounded(found: dict[str, float]) -> dict[str, float]:
+    """Keep digits that are the same on any machine."""
+    return {name: float(f"{value:.4g}") for name, value in found.items()}
+
+
+def column(name: str) -> Column:
+    """Say what a column holds."""
+    own = {
+        "of": Column("string", "run: a seed's; law: quantiles of the theory's draws"),
+        "seed": Column("integer", f"of the points; for the law, number of {QUANTILES} quantiles"),
+        "accuracy": Column("number", "concentrated accuracy in the end, by integration"),
+        "offset": Column("number", "b / ||w|| in the end"),
+        "half margin": Column("number", "half of the maximum margin"),
+        "swept": Column("number", "points to be expected where the hyperplane leaves none"),
+    }
+    for level in LEVELS:
+        what = f"step from which on the concentrated accuracy is above {level}; INF beyond 1e14"
+        own[f"time {level:g}"] = Column("number", what)
+    for look in LOOKS:
+        own[f"norm at {look:.0e}"] = Column("number", f"length of w at step {look:.0e}")
+        own[f"b at {look:.0e}"] = Column("number", f"bias at step {look:.0e}")
+    return own.get(name) or described(name)
+
+
+def main(jobs: str = "2") -> None:
+    file = records.DATA / "unplanted.csv"
+    store = file.parent / ".work" / file.stem / "runs.db"
+    store.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    runs = sweep(run, SETTINGS, SEEDS, store=store, jobs=int(jobs), progress=True)
+    rows = [
+        one | {"seed": i, "of": "law"} | row for one in SETTINGS for i, row in enumerate(law(**one))
+    ]
+    table = pd.concat([runs.assign(of="run"), pd.DataFrame(rows)])
+    key = ["n_pos", "n_neg", "d", "of", "seed"]
+    table = table[[*key, *(name for name in runs if name not in key and name != "of")]]
+    records.enter(
+        file, written(table), title="Runs with nothing planted, a row a seed, and their law",
+        columns={name: column(name) for name in table}, key=key,
+        recipe={
+            "command": "python tools/record_unplanted.py",
+            "seconds": round(time.perf_counter() - start, 1),
+        },
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
