@@ -5,7 +5,7 @@ Everything public is named here and loaded on first use, so that a plain import 
 
 from importlib import import_module
 
-__version__ = "1.1.0"
+__version__ = "1.2.0"
 
 _PUBLIC = {
     "data": ("Dataset", "flip_labels", "rotated", "sample_concentrated", "sample_standard"),

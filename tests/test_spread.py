@@ -114,7 +114,7 @@ def test_runs_vary_together_as_predicted():
 def test_without_lateral_directions_or_a_bias_nothing_varies_there():
     line = mean_field(200, 100, 10**6, sv_pos=30, sv_neg=20, d=1, gamma=1e-2)
     assert np.all(line.covariance[:, 2] == 0)
-    assert np.all(squares(line.lateral**2, line.covariance[:, 2, 2], np.array([-2.0, 2.0])) == 0)
+    assert np.all(squares(line.lateral**2, line.covariance[:, 2, 2], np.array([-2.0, 2.0]), 0) == 0)
     through = mean_field(200, 100, 10**6, sv_pos=30, sv_neg=20, d=4, gamma=1e-2, bias=False)
     assert np.all(through.covariance[:, 1] == 0)
     assert np.all(through.covariance[1:, [0, 2], [0, 2]] > 0)
@@ -139,7 +139,7 @@ def test_squares_have_their_mean_and_variance_and_are_chi_squared_where_nothing_
         field = mean_field(
             1000, 1000, 10**6, sv_pos=planted[0], sv_neg=planted[1], d=d, checkpoints=[10**6]
         )
-        drawn = squares(field.lateral**2, field.covariance[:, 2, 2], scores)[0]
+        drawn = squares(field.lateral**2, field.covariance[:, 2, 2], scores, d - 1)[0]
         assert drawn.mean() == pytest.approx(field.lateral[0] ** 2, rel=0.02)
         assert drawn.var() == pytest.approx(field.covariance[0, 2, 2], rel=0.05)
         chi = 2 * field.lateral[0] ** 4 / (d - 1)

@@ -108,7 +108,9 @@ def predicted_adversarial_accuracy(
     right = np.zeros(len(field.b))
     for across, score in zip(*_draws(d), strict=True):
         a, b = field.along[:, None] + together[0] * score, field.b[:, None] + together[1] * score
-        tilt = np.sqrt(squares(field.lateral**2, field.covariance[:, 2, 2], np.array([score])))
+        tilt = np.sqrt(
+            squares(field.lateral**2, field.covariance[:, 2, 2], np.array([score]), d - 1)
+        )
         # A point's lateral part: a uniform and a Gaussian one, with the kurtosis of the cube
         flat = min(1.0, np.sqrt((across**4).sum() * d / max(d - 1, 1)))
         weights = a / root + tilt * across

@@ -137,7 +137,8 @@ class MeanField:
         scores = rng.standard_normal(3)
         moved = roots(self.covariance) @ scores
         along, b = np.stack([self.along, self.b]) + moved.T[:2]
-        length = np.sqrt(squares(self.lateral**2, self.covariance[:, 2, 2], scores[2:])[:, 0])
+        varying = self.lateral**2, self.covariance[:, 2, 2], scores[2:], self.d - 1
+        length = np.sqrt(squares(*varying)[:, 0])
         w_true = np.full(self.d, self.d**-0.5)
         across = rng.standard_normal(self.d)
         across -= (across @ w_true) * w_true

@@ -391,7 +391,7 @@ def _law(
     ratio = (np.clip(ratio, -1, 1) * joint)[:, None, None]
     score = ratio * lengths[:, None] + np.sqrt(1 - ratio**2) * side[:, None, None] * biases
     offsets = (b / a)[:, None, None] + spread[0][:, None, None] * score
-    return squares(square / a**2, spread[1] ** 2, lengths), offsets
+    return squares(square / a**2, spread[1] ** 2, lengths, field.d - 1), offsets
 
 
 def _accuracy(

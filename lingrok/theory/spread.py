@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 16  # states that are looked at together
 _SOFTEST = 1e-3  # what is left of the curvature by rho where fluctuations diverge
 _TINY = 1e-24
+_MODERATE = 0.2
 
 
 class _Local(NamedTuple):
@@ -167,21 +168,27 @@ def roots(matrices: FloatArray) -> FloatArray:
     return root
 
 
-def squares(mean: FloatArray, variance: FloatArray, scores: FloatArray) -> FloatArray:
-    """Lengths squared at normal scores: a gamma law, chi squared where nothing is crowded.
+def squares(mean: FloatArray, variance: FloatArray, scores: FloatArray, lateral: int) -> FloatArray:
+    """Lengths squared at normal scores, with so many lateral directions.
+
+    Their law is gamma: chi squared where nothing is crowded. Near the edge of separability the
+    curvature varies as much as the pushes, by factors: what is beyond a variance of `_MODERATE`,
+    relative to the mean square, or chi squared's, is log-normal around the gamma law's quantiles.
 
     Parameters
     ----------
     mean, variance : (k,) array
         Of |v|^2.
     scores : (q,) array
+    lateral : int
 
     Returns
     -------
     (k, q) array
     """
     mean = mean[:, None]
-    shape = np.where(mean > 0, mean**2, 1) / np.maximum(
-        variance[:, None], 1e-12 * mean**2 + _TINY**2
-    )
-    return np.asarray(mean * gammaincinv(shape, ndtr(scores)) / shape)
+    relative = variance[:, None] / np.where(mean > 0, mean**2, 1)
+    moderate = np.clip(relative, 1e-12, max(_MODERATE, 2 / max(lateral, 1)))
+    beyond = np.sqrt(np.log1p(np.maximum(relative, moderate))) - np.sqrt(np.log1p(moderate))
+    found = mean * gammaincinv(1 / moderate, ndtr(scores)) * moderate * np.exp(beyond * scores)
+    return np.asarray(found)
