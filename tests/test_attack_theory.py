@@ -28,9 +28,12 @@ GRID = 0.004  # what cells and directions leave
 def hyperplanes(d, *, along=1.0, b=0.0, lateral=0.0, sd=(0.0, 0.0), gamma=1e-3):
     """A mean field that somebody made up; what is not one number is one a checkpoint."""
     along, b, lateral = np.broadcast_arrays(*np.atleast_1d(along, b, lateral))
+    covariance = np.zeros((len(b), 3, 3))
+    covariance[:, [0, 1], [0, 1]] = np.square(sd)
+    covariance[:, 2, 2] = 2 * lateral**4 / max(d - 1, 1)  # of chi squared
     return MeanField(
         n=2, d=d, sv_pos=0, sv_neg=0, gamma=gamma, lr=1.0, steps=np.arange(1, len(b) + 1),
-        along=along, b=b, lateral=lateral, covariance=np.tile(np.diag(sd) ** 2, (len(b), 1, 1)),
+        along=along, b=b, lateral=lateral, covariance=covariance,
     )  # fmt: skip
 
 
@@ -165,7 +168,9 @@ def test_it_is_the_mean_over_drawn_hyperplanes(fields, on, d, threat):
 @pytest.mark.parametrize(("length", "both"), [(0.09, -0.26), (0.09, 0.26), (0.16, 0.0)])
 def test_length_and_bias_vary_together(length, both):
     off = hyperplanes(2, b=1.0)
-    off = replace(off, covariance=np.array([[[length, both], [both, 0.81 * (both != 0)]]]))
+    covariance = np.zeros((1, 3, 3))
+    covariance[0, :2, :2] = [[length, both], [both, 0.81 * (both != 0)]]
+    off = replace(off, covariance=covariance)
     curves = np.array([
         adversarial_accuracy(off.draw(seed), sample_standard(20, 20, seed=seed), epsilon=0.3)
         for seed in range(1000)

@@ -47,7 +47,9 @@ def test_a_row_holds_medians_errors_and_predictions(table, compared, by):
     measured = table.loc[:4, f"{by} 0.05"].to_numpy()
     row = compared[0].query(f"by == '{by}' and eps == 0.05 and gamma == 0.01").iloc[0]
     setting = {name: value for name, value in SETTING.items() if name != "alpha"}
-    predicted = predicted_grokking_time(mean_field(**setting), eps=0.05, alpha=5.0, by=by)
+    predicted = predicted_grokking_time(
+        mean_field(**setting), eps=0.05, alpha=5.0, by=by, n_test=20_000
+    )
     assert (row["low"], row["predicted"], row["high"]) == (
         predicted.low, predicted.median, predicted.high,
     )  # fmt: skip

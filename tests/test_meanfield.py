@@ -114,7 +114,7 @@ def test_every_margin_solves_its_equation():
     system = System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True)
     state = np.array([3.0, 0.5, 0.4, 200.0])  # a point holds itself back by up to 500
     near, s, slope, hold = system.points(state)
-    r = system.load * state[3] * system.variance[near]
+    r = system.reaction * state[3] * system.variance[near]
     z = -np.log(s / (1 - s))
     xi = np.polynomial.hermite_e.hermegauss(8)[0][:, None]
     x = 3.0 * system.u[near] + 0.5 * system.y[near] + np.sqrt(0.4 * system.variance[near]) * xi
@@ -231,9 +231,11 @@ def test_equal_numbers_leave_nothing_to_wait_for():
 def hand_made(b, lateral, *, along=100.0, d=2, gamma=1e-3):
     steps = np.arange(1, 1 + len(b))
     flat = np.zeros(len(b))
+    covariance = np.zeros((len(b), 3, 3))
+    covariance[:, 2, 2] = 2 * lateral**4 / max(d - 1, 1)  # of chi squared
     return MeanField(
         n=100, d=d, sv_pos=1, sv_neg=1, gamma=gamma, lr=1.0, steps=steps, along=flat + along,
-        b=np.asarray(b), lateral=flat + lateral, covariance=np.zeros((len(b), 2, 2)),
+        b=np.asarray(b), lateral=flat + lateral, covariance=covariance,
     )  # fmt: skip
 
 
@@ -245,6 +247,15 @@ def test_accuracy_without_a_tilt_is_the_overlap_with_the_shell(d, alpha):
     accuracy = predicted_accuracy(hand_made(100 * distance, 0.0, d=d), alpha=alpha)
     expected = 1 - np.maximum(distance - 5e-4, 0) / (2e-3 * (alpha - 0.5))
     np.testing.assert_allclose(accuracy, expected, atol=0.02 / alpha + 0.01)
+
+
+def test_a_step_through_the_shell_moves_smoothly():
+    """One dimension: no point is spared by a node that stands for many."""
+    distance = np.linspace(0.6e-3, 4e-3, 200)
+    accuracy = predicted_accuracy(hand_made(100 * distance, 0.0, d=1), alpha=10.0)
+    expected = 1 - (distance - 5e-4) / (2e-3 * 9.5)
+    np.testing.assert_allclose(accuracy, expected, atol=2e-3)
+    assert np.all(np.diff(accuracy) < 0)
 
 
 def test_accuracy_of_a_tilted_line_is_what_it_cuts_off_the_segments():
@@ -277,7 +288,7 @@ def test_a_time_is_where_the_curve_crosses_and_its_spread_is_ordered():
     level = 5e-4 * (1 + 2 * 0.05 * 19)
     assert distance.median == crossing_time(field.steps, field.distance, level)
     curve = 1 - predicted_accuracy(field, quantile=0.5)
-    assert accuracy.median == pytest.approx(crossing_time(field.steps, curve, 0.05), rel=1e-9)
+    assert accuracy.median == pytest.approx(crossing_time(field.steps, curve, 0.05), rel=0.01)
     for time in (accuracy, distance):
         assert time.low < time.median < time.high < 1.5 * time.low
     late = predicted_grokking_time(mean_field(1000, 1000, 1e6, sv_pos=350, sv_neg=250), eps=0.05)
@@ -397,7 +408,7 @@ def test_where_the_mean_bias_vanishes_a_time_is_right_within_the_noise_of_120_se
     accuracies = [crossing_time(runs.steps, 1 - curve, 0.01) for curve in runs.concentrated]
     for times, predicted in (
         (distances, predicted_grokking_time(field, eps=0, by="distance")),
-        (accuracies, predicted_grokking_time(field, eps=0.01)),
+        (accuracies, predicted_grokking_time(field, eps=0.01, n_test=5000)),
     ):
         for q, time in zip((0.1, 0.5, 0.9), vars(predicted).values(), strict=True):
             noise = 2 * np.sqrt(q * (1 - q) / len(times))
@@ -515,7 +526,7 @@ def test_every_margin_solves_its_equation_under_other_losses(loss):
         x
         + np.sqrt(0.05 * system.variance[near]) * np.polynomial.hermite_e.hermegauss(8)[0][:, None]
     )
-    r = system.load * state[3] * system.variance[near]
+    r = system.reaction * state[3] * system.variance[near]
     pull, curvature = system.pull(x + r * s, system.width[near])
     np.testing.assert_allclose(s, pull, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(hold, 1 + r * slope, rtol=1e-12)

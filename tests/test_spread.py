@@ -153,6 +153,12 @@ def test_the_points_of_the_test_widen_a_predicted_time():
     assert few.median == pytest.approx(whole.median, rel=0.02)
     assert few.low < 0.95 * whole.low
     assert few.high > 1.05 * whole.high
+    # Of 100 points one may be wrong: the second smallest chance of those that still are decides
+    tiny = predicted_grokking_time(field, eps=0.01, n_test=100)
+    rng = np.random.default_rng(2)
+    level = np.quantile(np.sort(rng.random((20_000, 100)), axis=1)[:, 1], [0.9, 0.5, 0.1])
+    at = [predicted_grokking_time(field, eps=one).median for one in level]
+    np.testing.assert_allclose([tiny.low, tiny.median, tiny.high], at, rtol=0.2)
     with pytest.raises(ValueError, match="n_test"):
         predicted_grokking_time(field, eps=0.05, n_test=0)
 

@@ -26,7 +26,8 @@ def main(jobs: int = 2, record: Path = RECORD) -> None:
     store = record.parent / ".work" / record.stem / "runs.db"
     store.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    table = sweep(partial(run, rtol=RTOL), wide(40, scramble=18), SEEDS, store=store, jobs=jobs, progress=True)
+    settings = wide(40, scramble=18)
+    table = sweep(partial(run, rtol=RTOL), settings, SEEDS, store=store, jobs=jobs, progress=True)
     first = table.columns.get_loc("seed") + 1
     table = table[[*table.columns[:first], *(c for c in table if c.startswith(KEPT))]]
     records.enter(

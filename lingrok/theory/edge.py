@@ -8,7 +8,8 @@ of chance at finite d (`separable_share`) and of a threshold in the limit (`edge
 
 Above the edge the width of late margins comes to rest (`rest_width`). It diverges there, and with
 it the time to solve the concentrated test (`mean_field` with a larger `widest`). Below, descent
-ends at another hyperplane (`widest_margin`). The book's page "Derivations" has each step.
+ends at another hyperplane (`widest_margin`). The book's page "Derivations: at the limits"
+has each step.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from .predictions import shell_accuracy
 _FAR = 8  # standard deviations: of what is summed over faces of a cone
 _FEW = 40  # dimensions, up to which all of a sum is taken
 _GRID = np.linspace(-8, 8, 801)  # of the standard normal xi: margins may be 30 wide
+_NEAREST = 1e-4  # to the edge: beyond, the grid is too coarse for the width
 _GRID_WEIGHT = norm.pdf(_GRID) / norm.pdf(_GRID).sum()
 _SINH = {True: np.linspace(-2.6, 2.6, 33), False: np.linspace(-9, 9, 181)}  # its arguments
 
@@ -159,12 +161,16 @@ def rest_width(load: float, share: float = 0.5) -> float:
     Raises
     ------
     ValueError
-        For a load that is not above 0 and below 1 / edge(share), and a share as in `edge`.
+        For a load that is not above 0 and at least 1e-4 below 1 / edge(share), where the width is
+        some hundred, and a share as in `edge`.
     """
     share = _checked_share(share)
     most, tilt = _most(share, True)
-    if not 0 < _checks.number("load", load) < most:
-        raise ValueError(f"load must be above 0 and below 1 / edge = {most:.4g}, got {load!r}")
+    if not 0 < _checks.number("load", load) <= most - _NEAREST:
+        raise ValueError(
+            f"load must be above 0 and at most 1 / edge - {_NEAREST:g} = {most - _NEAREST:.6g}, "
+            f"got {load!r}"
+        )
     weight = np.array([[share], [1 - share]]) * _GRID_WEIGHT
 
     def lack(x: FloatArray) -> FloatArray:

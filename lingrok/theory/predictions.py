@@ -8,7 +8,7 @@ import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import brentq
-from scipy.special import betainc, ndtri
+from scipy.special import betainc, betaincinv, ndtri
 
 from .. import _checks
 from .._checks import FloatArray
@@ -65,7 +65,7 @@ def predicted_accuracy(
     if quantile is None:
         curves = _accuracy(field, alpha, *_law(field, ndtri(_LENGTHS), _XI))
         return np.asarray(np.einsum("kqj,q,j->k", curves, _LENGTH_WEIGHT, _XI_WEIGHT))
-    if not 0 < quantile < 1:
+    if not 0 < _checks.number("quantile", quantile) < 1:
         raise ValueError(f"quantile must be above 0 and below 1, got {quantile!r}")
     lengths, _ = _law(field, ndtri([quantile]), np.zeros(1))
     offsets = (field.b / field.along)[:, None, None]
@@ -88,7 +88,8 @@ def predicted_grokking_time(
         As in `sample_concentrated`.
     by : {"accuracy", "distance", "quadrature"}
         The predicted accuracy itself; or theorem 4.6's stand-in for it, |b| / ||w|| =
-        gamma/2 kappa with kappa = 1 + 2 eps (2 alpha - 1), which takes w to be along w_true; or
+        gamma/2 kappa with kappa = 1 + 2 eps (2 alpha - 1), which takes w to be along w_true, and
+        |v| to be its root mean square; or
         `quadrature_time`, the same in the limit where only the support vectors count.
     n_test : int, optional
         Points of the test, by accuracy: their luck widens the spread. By default it is the accuracy
@@ -115,7 +116,11 @@ def predicted_grokking_time(
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
     lengths, offsets = _law(field, *map(_middles, _STRATA))
-    levels = eps + _middles(_LUCK) * (0 if n_test is None else np.sqrt(eps * (1 - eps) / n_test))
+    levels = np.array([eps])
+    if n_test is not None:
+        # So many of its points may be wrong: where that is reached is an order statistic
+        few = int(eps * n_test + 1e-9)
+        levels = betaincinv(few + 1, n_test - few, (np.arange(_LUCK) + 0.5) / _LUCK)
 
     def crossings(part: slice, of_length: slice, of_bias: slice) -> FloatArray:
         """Find the times of these seeds, by the checkpoints in `part`."""
@@ -413,12 +418,14 @@ def shell_accuracy(
     """Accuracy on the shell for lengths (k, q) of v, and biases (k, j): shape (k, q, j)."""
     inner = gamma / 2
     outer = min(_checks.alpha(alpha) * gamma, HALF_WIDTH * np.sqrt(d))
-    nodes, weight = _SHELL  # the hyperplane cuts the shell: a step, where it is not tilted
+    nodes, weight = _SHELL
     offset = inner + (outer - inner) * (nodes + 1) / 2
-    weight = weight * slice_area(offset, d)
     grid, share = lateral_distribution(d)
-    length = np.maximum(lengths, 1e-9 * along[:, None] * inner)
-    length = length[:, :, None] * np.sqrt(np.maximum(lateral_variance(offset, d), 1e-12))
+    length = np.maximum(lengths, 0)[:, :, None] * np.sqrt(lateral_variance(offset, d))
+    # A hyperplane that is hardly tilted cuts the shell in a step: a node stands for all of its cell
+    cell = weight * (outer - inner) / 2 / np.sqrt(12)
+    length = np.maximum(length, (np.abs(along)[:, None] * cell + 1e-300)[:, None])
+    weight = weight * slice_area(offset, d)
     # Linear between nodes of the table, which are evenly spaced: there is nothing to search for
     per_length, middle, rise = 1 / (length * (grid[1] - grid[0])), len(grid) // 2, np.diff(share)
     found = np.full((len(along), lengths.shape[1], biases.shape[1]), np.nan)

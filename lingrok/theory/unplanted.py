@@ -13,7 +13,7 @@ over points, descent is taken along a = w·w_true, v being the part of w across:
     db/da = sum y s / sum u s,    dv/da = sum y x' s / sum u s,    dtau/da = n / sum u s.
 
 Since u << 1 for the points that count, b and v are in balance all the time but at the very start.
-The book's page "Derivations" has each step and the number that tests it.
+The book's page "Derivations: at the limits" has each step and the number that tests it.
 """
 
 from dataclasses import dataclass
@@ -86,9 +86,11 @@ class UnplantedLaw:
         Raises
         ------
         ValueError
-            Where the path was not drawn, as in `time`.
+            Where the path was not drawn, as in `time`, and for a step below 1.
         """
         self._need_path()
+        if _checks.number("step", step) < 1:
+            raise ValueError(f"step must be at least 1, got {step!r}")
         lengths = np.hypot(self.along, self.lateral)
         times, now = np.log(self.steps), np.log(step)
         # Early, the length is a power of time; b goes along with it
@@ -104,6 +106,8 @@ class UnplantedLaw:
         The first step, 1, where it always is. Shape (draws,), for several levels (levels, draws).
         """
         self._need_path()
+        if not np.all((np.asarray(level) > 0) & (np.asarray(level) < 1)):
+            raise ValueError(f"level must be above 0 and below 1, got {level!r}")
         paths = zip(self.along, self.lateral, self.b, strict=True)
         wrong = [1 - self._shell(*parts, alpha) for parts in paths]
         found = [
