@@ -281,7 +281,7 @@ def _solve(
     Residual and c have the shape (m, size), or (m, size, r) for r of them where they are few.
     """
     m, size = curvatures.shape[:2]
-    if m * size <= (_DENSE if residual.ndim == 3 else min(_DENSE, _DIRECT)):
+    if m * size <= (_DENSE if residual.ndim == 3 else _DIRECT):
         full = values[:, None, :, None] * curvatures[:, :, None, :]
         each = np.arange(size)
         full[:, each, :, each] += means
@@ -301,7 +301,7 @@ def _solve(
         LinearOperator(shape, matvec=apply, dtype=kind),
         residual.ravel(),
         M=LinearOperator(shape, matvec=precondition, dtype=kind),
-        rtol=1e-3,
+        rtol=1e-5 if m * size <= _DENSE else 1e-3,
         restart=20,
         maxiter=3,
     )

@@ -162,7 +162,10 @@ def test_samples_end_there():
         (lambda: separable_share(2, 2, 1), "d must"),
         (lambda: separable_share(2, 2, 3, bias=2), "bias"),
         (lambda: edge(1.0), "share must be above 0 and below 1"),
-        (lambda: rest_width(0.5), r"load must be above 0 and below 1 / edge = 0\.5"),
+        (
+            lambda: rest_width(0.5),
+            r"load must be above 0 and at most 1 / edge - 0\.0001 = 0\.4999, got 0\.5",
+        ),
         (lambda: widest_margin(5, 5, sv_pos=6, sv_neg=1, d=3, gamma=1e-2), "sv_pos"),
         (lambda: mean_field(9, 9, 10, widest=13), "widest must be above 0 and at most 12"),
     ],

@@ -520,7 +520,7 @@ def test_too_little_room(tmp_path, capsys, monkeypatch, what):
     monkeypatch.setattr(Experiment, "run", lambda *_, **__: pytest.fail("ran"))
     said = fails(capsys, "record", "d1024-planted", "--directory", tmp_path / "new")
     assert f"of {what}, and 0.001 GB are free" in said
-    assert "d1024-planted needs 9.2 GB of memory" in said
+    assert "d1024-planted needs 9.3 GB of memory" in said
     assert not (tmp_path / "new").exists()
 
 

@@ -150,7 +150,7 @@ def test_the_points_of_the_test_widen_a_predicted_time():
     field = mean_field(1000, 1000, 10**11, sv_pos=350, sv_neg=250)
     whole = predicted_grokking_time(field, eps=0.05)
     few = predicted_grokking_time(field, eps=0.05, n_test=400)
-    assert few.median == pytest.approx(whole.median, rel=0.02)
+    assert few.median == pytest.approx(whole.median, rel=0.05)
     assert few.low < 0.95 * whole.low
     assert few.high > 1.05 * whole.high
     # Of 100 points one may be wrong: the second smallest chance of those that still are decides

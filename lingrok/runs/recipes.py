@@ -30,7 +30,7 @@ from ..measures import accuracy
 from ..problem import one_blas_thread
 from .ensemble import accuracies_by_planting
 
-_LIBRARIES = 500_000_000  # bytes that Python and its libraries take, working chunks included
+_LIBRARIES = 600_000_000  # bytes that Python and its libraries take, working chunks included
 _HESSIANS = 40  # that are held at once while they are summed, about
 
 

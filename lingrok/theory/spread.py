@@ -22,15 +22,12 @@ are averages over one Gaussian.
 Over time the forces add up coherently: they are made by the same points with slowly changing pulls.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import gammaincinv, ndtr
 
 from .._checks import FloatArray
-
-if TYPE_CHECKING:
-    from .meanfield import System
 
 _AT_ONCE = 16  # states that are looked at together
 _SOFTEST = 1e-3  # what is left of the curvature by rho where fluctuations diverge
@@ -48,12 +45,12 @@ class _Local(NamedTuple):
     answer: FloatArray
 
 
-def covariance(system: "System", steps: FloatArray, states: FloatArray) -> FloatArray:
+def covariance(system: Any, steps: FloatArray, states: FloatArray) -> FloatArray:
     """Integrate the covariance of (a, b, |v|^2) over seeds by implicit Euler steps.
 
     Parameters
     ----------
-    system : System
+    system : meanfield.System
     steps : (k,) array
         From 0 on.
     states : (k, 4) array
@@ -87,7 +84,7 @@ def covariance(system: "System", steps: FloatArray, states: FloatArray) -> Float
     return result
 
 
-def _fluctuations(system: "System", states: FloatArray) -> _Local:
+def _fluctuations(system: Any, states: FloatArray) -> _Local:
     """Find what varies in states (k, 4), and what answers.
 
     Returns the groups that still pull and their mean pulls; the covariance over seeds of the forces
