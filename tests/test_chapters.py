@@ -15,7 +15,6 @@ from try_changes import CHANGES, changed
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-NUMBERED = [path for path in CHAPTERS if path.name[0].isdigit()]  # the others judge no claim
 TEMPLATE = ROOT / "tools" / "template.ipynb"
 GLUED = "application/papermill.record/"
 # The output that a call leaves in its cell: a stream, or a piece of data of this kind.
@@ -190,7 +189,7 @@ def test_keeps_no_widget_that_needs_a_kernel(path):
     assert not [c.source for c in code_cells(path) if any("widget" in kind for kind in kinds(c))]
 
 
-@pytest.mark.parametrize("path", [*NUMBERED, TEMPLATE], ids=lambda path: path.stem)
+@chapters
 def test_ends_with_its_verdict(path):
     last = code_cells(path)[-1]
     assert "verdict(" in last.source or "verdict" in last.metadata.get("tags", [])

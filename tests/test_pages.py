@@ -611,7 +611,7 @@ def test_verdicts_are_data(book):
     assert all(list(row) == ["id", "chapter", *Verdict._fields] for row in rows)
     assert all(text and isinstance(text, str) for row in rows for text in row.values())
     assert {row["verdict"] for row in rows} <= {*DECISIONS}
-    assert {row["chapter"] for row in rows} == {f"{name}.ipynb" for name in NUMBERED}
+    assert {row["chapter"] for row in rows} == {f"{name}.ipynb" for name in CHAPTERS}
     names = [row["id"] for row in rows]
     assert len(set(names)) == len(names)
     called = re.findall(r'verdict\(\s*f?"([^"]+)"', "\n".join(map(code_of, CHAPTERS)))

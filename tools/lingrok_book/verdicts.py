@@ -154,8 +154,9 @@ class DrawVerdicts(SphinxPostTransform):
             text["classes"] += kind
             return [text]
         page, here = row["chapter"].removesuffix(".ipynb"), self.env.docname
-        number = re.match(r"chapters/0*(\d+)", page)[1]
-        link = make_refnode(self.app.builder, here, page, "", nodes.Text(number))
+        numbered = re.match(r"chapters/0*(\d+)", page)
+        name = numbered[1] if numbered else self.env.titles[page].astext()
+        link = make_refnode(self.app.builder, here, page, "", nodes.Text(name))
         chapter = [] if page == here else [nodes.Text(" ("), link, nodes.Text(")")]
         cite = make_refnode(
             self.app.builder, here, "index", f"verdict-{row['id']}", nodes.Text("#"), "link to it"
