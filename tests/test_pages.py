@@ -377,6 +377,7 @@ def test_code_is_folded_and_one_switch_opens_it(visit, name):
     switch = page.get_by_role("button", name="Show code")
     switch.click()
     assert page.locator("details.fold[open]").count() == folds.count()
+    page.wait_for_timeout(100)  # a browser stores aside, no reader reloads within that
     page.reload()
     assert page.locator("details.fold[open]").count() == folds.count()
     page.get_by_role("button", name="Fold code").press("Enter")
