@@ -135,15 +135,15 @@ def _bounds(
     measured: npt.NDArray[np.float64], eps: float,
 ) -> dict[str, float]:  # fmt: skip
     log_delta = abs(bias_limit(field.sv_pos, field.sv_neg))
-    scale = {"alpha": setting["alpha"], "gamma": setting["gamma"]}
-
-    def bounds(size: float, rho_bound: float) -> tuple[float, float]:
-        return grokking_bounds(eps, log_delta=size, rho_bound=rho_bound, **scale)
-
-    row = {"formula": bounds(log_delta, 0.0)[0]}
+    scale = {"alpha": setting["alpha"], "gamma": setting["gamma"], "rho_bound": 0.0}
+    with np.errstate(over="ignore"):
+        widths = np.exp(setting["gamma"] / 2 * rho)
+    row = {}
     for name, size in (("inside", log_delta), ("inside_doubled", 2 * log_delta)):
-        lower, upper = np.array([bounds(size, one) for one in rho]).T
+        centre, _ = grokking_bounds(eps, log_delta=size, **scale)
+        lower, upper = centre / widths, centre * widths
         row[name] = float(np.mean((lower <= measured) & (measured <= upper)))
         if name == "inside":
+            row |= {"formula": centre}
             row |= {"lower": float(np.median(lower)), "upper": float(np.median(upper))}
     return row
