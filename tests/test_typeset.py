@@ -24,6 +24,11 @@ def test_numbers_and_symbols(text, plain, html):
     assert as_html(text) == html
 
 
+def test_powers_and_indices_of_verdicts():
+    shown = "T<sub>Q</sub> (1 + γ<sup>2</sup>), |v|<sup>2</sup>, φ, 2<sup>10</sup>, ^2, a^2b"
+    assert as_html("T_Q (1 + gamma^2), |v|^2, phi, 2^10, ^2, a^2b") == shown
+
+
 def test_mathematics_in_a_label_stays_as_it_is():
     assert typeset("$10^{-1}$ of 1e3") == "$10^{-1}$ of 10³"
 

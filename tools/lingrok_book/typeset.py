@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 NUMBER = re.compile(r"(?<![\w.#/])(?<!\w-)(\d+(?:\.\d+)?)e([+-]?)0*(\d{1,3})(?!\w)")
 SYMBOLS = {
-    r"\bT_(tr|te|gr)\b": r"T<sub>\1</sub>",
+    r"(?<=[\w|)])\^(\d+)(?!\w)": r"<sup>\1</sup>",
+    r"\bT_(tr|te|gr|Q)\b": r"T<sub>\1</sub>",
     r"\bw_(true|hat)\b": lambda found: "ŵ" if found[1] == "hat" else "w<sub>true</sub>",
     r"\bA([+-])(?=[/ ,)]|$)": lambda found: f"A<sub>{'+' if found[1] == '+' else '−'}</sub>",
     r"\bn_S\b": "n<sub>S</sub>",
@@ -15,10 +16,13 @@ SYMBOLS = {
     r"\bgamma\b": "γ",
     r"\balpha\b": "α",
     r"\bkappa\b": "κ",
+    r"\bphi\b": "φ",
+    r"\beta\b": "η",
     r"\|\|rho\|\|": "‖ρ‖",
     r"\|\|w\|\|": "‖w‖",
     r"\bdelta\b": "δ",
     r"\bsqrt\b": "√",
+    r"\bpi\b": "π",
 }
 RELATIONS = {"&gt;": "≥", "&lt;": "≤"}
 QUIET = {"pre", "code", "script", "style", "svg", "title", "textarea", "option", "math"}
