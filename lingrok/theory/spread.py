@@ -60,28 +60,30 @@ def covariance(system: Any, steps: FloatArray, states: FloatArray) -> FloatArray
     -------
     (k, 3, 3) array
     """
-    single = np.zeros((len(system.u), 2))  # what one more point in a group does to (a, b)
-    common = np.zeros((2, 3))  # what three common causes do
-    classes = system.share * system.bulk
-    totals = np.maximum(classes.sum(axis=1), 1e-300)[:, None]
-    result = np.zeros((len(steps), 3, 3))
+    single = np.zeros((len(steps), 2, len(system.u)))  # what one more point does to (a, b)
+    common = np.zeros((len(steps), 3, 3))  # what three common causes do
+    through = np.zeros((len(steps), 3, 2))  # what (a, b) do
+    through[:, :2] = np.eye(2)
     for start in range(1, len(steps), _AT_ONCE):
         local = _fluctuations(system, states[start : start + _AT_ONCE])
-        sides = system.sides[:, local.near]
-        dtau = system.lr * np.diff(steps[start - 1 : start + _AT_ONCE])
-        decays = np.linalg.inv(np.eye(2) - dtau[:, None, None] * local.drift)
-        for i, (pull, factor, answer) in enumerate(
-            zip(local.pull, roots(local.forces), local.answer, strict=True)
-        ):
-            single[local.near] += dtau[i] * (sides * pull).T
-            single = single @ decays[i].T
-            common = decays[i] @ (common + dtau[i] * factor[:2])
-            both = np.vstack([common, factor[2] + answer @ common])
-            through = np.vstack([np.eye(2), answer])
-            mean = classes @ single
-            alone = single.T @ (classes.sum(axis=0)[:, None] * single) - mean.T @ (mean / totals)
-            result[start + i] = both @ both.T + through @ alone @ through.T / system.n
-    return result
+        dtau = system.lr * np.diff(steps[start - 1 : start + _AT_ONCE])[:, None, None]
+        decays = np.linalg.inv(np.eye(2) - dtau * local.drift)
+        pushes = dtau * system.sides[:, local.near] * local.pull[:, None]
+        factors = roots(local.forces)
+        causes, at = dtau * factors[:, :2], slice(start, start + len(dtau))
+        for i, decay in enumerate(decays, start):
+            now = single[i - 1].copy()
+            now[:, local.near] += pushes[i - start]
+            single[i] = decay @ now
+            common[i, :2] = decay @ (common[i - 1, :2] + causes[i - start])
+        through[at, 2] = local.answer
+        common[at, 2] = factors[:, 2] + (local.answer[:, None] @ common[at, :2])[:, 0]
+    classes = system.share * system.bulk
+    mean = single @ classes.T
+    alone = (single * classes.sum(axis=0)) @ single.transpose(0, 2, 1)
+    alone -= mean / np.maximum(classes.sum(axis=1), 1e-300) @ mean.transpose(0, 2, 1)
+    spread = common @ common.transpose(0, 2, 1)
+    return np.asarray(spread + through @ alone @ through.transpose(0, 2, 1) / system.n)
 
 
 def _fluctuations(system: Any, states: FloatArray) -> _Local:
@@ -95,58 +97,61 @@ def _fluctuations(system: Any, states: FloatArray) -> _Local:
     near, z, r, s, slope = system.margins(states, xi)
     square, theta = np.maximum(states[:, 2:].T, _TINY)
     share, felt, sides = system.share[near], system.felt[near], system.sides[:, near]
-    weight = np.outer(chance, share)
-    lateral = weight * system.variance[near]
+    lateral = share * system.variance[near]
     hold = 1 + r * slope
     k = slope / hold  # minus ds/dx, the points reacting; x is the margin without the reaction
     bend = -system.bends(z, s, slope, system.width[near])[0] / hold**3  # dk/dx
-    r = r / theta[:, None, None]  # by theta
-    sk, load = s * k, system.lateral / system.n
+    r, load = system.reaction * felt, system.lateral / system.n  # r by theta
+    # Averages over xi, shape (k, group): all that follows is made of them
+    mean_s, mean_k, mean_bend = (chance @ one for one in (s, k, bend))
+    sk, s_bend, square_k = (chance @ one for one in (s * k, s * bend, s * s * k))
+    varying = np.stack([s - mean_s[:, None], k - mean_k[:, None], s**2])
+    varying[2] -= (chance @ varying[2])[:, None]
+    covary = np.einsum("pkjg,qkjg,j->pqkg", varying, varying, chance)
+    square_s, k_square = covary[0, 0] + mean_s**2, covary[1, 1] + mean_k**2
     answers = np.zeros((len(states), 2, 3))  # of (|v|^2, theta) to (a, b, penalty)
     if load:
         # At rest 1/theta = K + penalty and |v|^2 = load theta^2 Q, Q = <V s^2>. Before, what has
         # not decayed yet acts like a penalty, as early stopping does: so 1/theta stands for K
-
-        def mean(values: FloatArray) -> FloatArray:
-            return np.tensordot(values, lateral, 2)
-
-        q, c = mean(s**2), felt / 2
-        faster = 2 * (mean(r * s * sk) / q - 1 / theta)
-        by_x = xi[:, None] * bend / np.sqrt(square[:, None, None] * np.where(felt > 0, felt, 1))
+        q, c = square_s @ lateral, felt / 2
+        faster = 2 * ((r * square_k) @ lateral / q - 1 / theta)
+        by_x = (chance * xi) @ bend / np.sqrt(square[:, None] * np.where(felt > 0, felt, 1))
+        curving = k_square - s_bend
         matrix = np.array([
-            [theta * mean(c * by_x), theta * mean(r * (s * bend - k**2)) + 1 / theta],
-            [1 / square - 2 * mean(c * (k**2 - s * bend)) / q, faster],
+            [theta * ((c * by_x) @ lateral), 1 / theta - theta * ((r * curving) @ lateral)],
+            [1 / square - 2 * ((c * curving) @ lateral) / q, faster],
         ])  # fmt: skip
         right = np.array([
-            [*(-theta * mean(bend * side) for side in sides), -theta],
-            [*(mean(-2 * sk * side) / q for side in sides), 0 * theta],
+            [*(-theta * (mean_bend * lateral @ sides.T).T), -theta],
+            [*(-2 * (sk * lateral @ sides.T).T / q), 0 * theta],
         ])  # fmt: skip
         answers = np.linalg.solve(matrix.transpose(2, 0, 1), right.transpose(2, 0, 1))
-    # Derivatives of M by (a, b, penalty), and of those by x; shape (3, k, xi, group)
-    by = np.vstack([sides, 0 * sides[:1]])[:, None, None]
-    square_by, theta_by = answers.transpose(1, 2, 0)[..., None, None]
-    change = -s * by + (felt / 2 * k) * square_by - (r / 2 * s**2) * theta_by
-    steeper = k * by + (felt / 2 * bend) * square_by + (r * sk) * theta_by
-    along = np.einsum("ekjg,jg->ekg", steeper[:2], weight)
+    # Derivatives of M by (a, b, penalty) are made of s, k and s^2, and those by x of their slopes;
+    # shape (3, 3, k, group)
+    square_by, theta_by = answers.transpose(1, 2, 0)[..., None]
+    parts = np.empty((3, 3, *mean_s.shape))
+    parts[:, 0] = -np.vstack([sides, 0 * sides[:1]])[:, None]
+    parts[:, 1], parts[:, 2] = felt / 2 * square_by, -r / 2 * theta_by
+    slopes = parts * np.array([-1, 1, -2])[:, None, None]
+    along = np.einsum("epkg,pkg->ekg", slopes[:2], np.stack([mean_k, mean_bend, sk])) * share
     drift = -np.einsum("fg,ekg->kfe", sides, along) - np.diag(system.l2)
     forces = np.zeros((len(states), 3, 3))
     if load:
-        alone = np.einsum("ekjg,j->ekg", change, chance)
-        forces = np.einsum("ekjg,fkjg->kef", change * weight, change)
-        forces -= np.einsum("ekg,fkg->kef", alone * share, alone)
-        forces /= system.n
+        half = np.einsum("epkg,pqkg->eqkg", parts * share, covary)
+        forces = np.einsum("eqkg,fqkg->kef", half, parts) / system.n
         theta_by, stiff = answers[:, 1], system.lateral * theta**2
         own = (square / stiff)[:, None]
         forces -= (
             system.lateral / 2 * (own[..., None] ** 2) * theta_by[..., None] * theta_by[:, None]
         )
         by_rho = own / theta[:, None] * theta_by
-        by_rho -= np.einsum("ekjg,kjg->ke", steeper, lateral * s) / system.n
-        left = 1 - stiff / system.n * np.tensordot(k**2, lateral * system.variance[near], 2)
+        pulled = np.stack([sk, s_bend, square_k]) * lateral
+        by_rho -= np.einsum("epkg,pkg->ke", slopes, pulled) / system.n
+        left = 1 - stiff / system.n * (k_square @ (lateral * system.variance[near]))
         scale = stiff / np.maximum(left, _SOFTEST)
         forces += scale[:, None, None] * by_rho[..., None] * by_rho[:, None]
         forces *= np.outer([-1, -1, 2], [-1, -1, 2])
-    return _Local(near, chance @ s, forces, drift, answers[:, 0, :2])
+    return _Local(near, mean_s, forces, drift, answers[:, 0, :2])
 
 
 def roots(matrices: FloatArray) -> FloatArray:
