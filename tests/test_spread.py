@@ -26,6 +26,31 @@ def test_with_many_points_a_dimension_the_force_on_b_is_a_product_of_lateral_ave
     assert forces[2, 2] == pytest.approx(2 * square**2 / p, rel=0.02)
 
 
+def test_at_rest_forces_and_lateral_lengths_answer_by_their_derivatives():
+    system = System((300, 200), (100, 60), d=32, gamma=1e-2, lr=1.0, bias=True, l2=(2e-5, 1e-3))
+    at, step = np.array([250.0, 0.3]), np.array([0.25, 1e-3])
+    sides = np.vstack([at, at + np.diag(step), at - np.diag(step)])
+    states = np.hstack([sides, np.tile([0.05, 10.0], (5, 1))])
+    for _ in range(80):
+        states[:, 2:] += 0.4 * states[:, 3:] * system.rates(states)[0][:, 2:]
+    rates = system.rates(states)[0]
+    np.testing.assert_allclose(rates[:, 2:], 0, atol=1e-9)
+    local = _fluctuations(system, states[:1])
+    by = ((rates[1:3, :2] - rates[3:, :2]) / (2 * step[:, None])).T
+    np.testing.assert_allclose(local.drift[0], by, rtol=1e-4)
+    by = (states[1:3, 2] - states[3:, 2]) / (2 * step)
+    np.testing.assert_allclose(local.answer[0], by, rtol=1e-3)
+
+
+@pytest.mark.parametrize("planted", [(0, 0), (150, 80)])
+def test_in_a_first_step_only_projections_that_are_not_planted_vary(planted):
+    """Each pulls by 1/2; in one dimension u is uniform, and the sizes of classes are given."""
+    field = mean_field(200, 100, 1, sv_pos=planted[0], sv_neg=planted[1], d=1, gamma=1e-2, lr=1e-6)
+    variance = (5 - 5e-3) ** 2 / 12 * (300 - sum(planted)) / 300**2
+    assert field.covariance[-1, 0, 0] == pytest.approx(1e-12 / 4 * variance, rel=1e-3)
+    assert field.b_sd[-1] < 1e-10
+
+
 def minima(planted, d, margin, count):
     """(b, |v|^2) where the loss of planted points is least at that margin, by Newton."""
     found = []
@@ -144,6 +169,12 @@ def test_squares_have_their_mean_and_variance_and_are_chi_squared_where_nothing_
         assert drawn.var() == pytest.approx(field.covariance[0, 2, 2], rel=0.05)
         chi = 2 * field.lateral[0] ** 4 / (d - 1)
         assert (drawn.var() > 1.2 * chi) == (d == 32)
+
+
+def test_beyond_a_moderate_variance_lengths_are_log_normal_around_the_gamma_law():
+    scores, one = np.array([-2.0, 0.0, 2.0]), np.ones(1)
+    found = squares(one, 1.5 * one, scores, 15) / squares(one, 0.2 * one, scores, 15)
+    np.testing.assert_allclose(np.log(found[0]), scores * (np.log(2.5) ** 0.5 - np.log(1.2) ** 0.5))
 
 
 def test_the_points_of_the_test_widen_a_predicted_time():
