@@ -144,6 +144,27 @@ def test_several_gradients_at_once_are_each_of_them_and_count_as_such(path, loss
     np.testing.assert_allclose(found, [problem.gradient(theta) for theta in thetas], rtol=1e-12)
 
 
+@LOSSES
+@BIAS
+@pytest.mark.parametrize("few", [0, 1 << 18])
+def test_several_of_both_at_once_are_each_of_them_and_count_as_such(
+    path,  # noqa: ARG001
+    monkeypatch,
+    loss,
+    bias,
+    few,
+):
+    monkeypatch.setattr("lingrok.problem._FEW", few)
+    monkeypatch.setattr("lingrok.problem._TOGETHER", 40)
+    problem = Problem(blobs(151, 4), loss=loss, l2=0.3, bias=bias)
+    thetas = np.random.default_rng(3).standard_normal((3, 4 + bias))
+    gradients, hessians = problem.gradients_and_hessians(thetas)
+    assert (problem.gradients, problem.hessians) == (3, 3)
+    for theta, gradient, hessian in zip(thetas, gradients, hessians, strict=True):
+        np.testing.assert_allclose(gradient, problem.gradient(theta), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(hessian, problem.hessian(theta), rtol=1e-12, atol=1e-14)
+
+
 def test_several_gradients_read_large_data_once(monkeypatch):
     monkeypatch.setattr("lingrok.problem._SMALL", 0)
     read, margins = [], ThreadedRows._margins
