@@ -136,6 +136,20 @@ def test_runs_vary_together_as_predicted():
     np.testing.assert_allclose(scaled, np.corrcoef(found), atol=0.25)
 
 
+def test_drawn_hyperplanes_vary_together_as_predicted():
+    setting = {"n_pos": 200, "n_neg": 200, "sv_pos": 110, "sv_neg": 50, "d": 24, "gamma": 1e-2}
+    field = mean_field(**setting, steps=10**7, checkpoints=[10**7])
+    runs = [field.draw(seed) for seed in range(1000)]
+    w = np.array([run.w[0] for run in runs])
+    along = w @ runs[0].w_true
+    found = np.array([along, [run.b[0] for run in runs], (w**2).sum(axis=1) - along**2])
+    sd = np.sqrt(np.diag(field.covariance[0]))
+    expected = field.covariance[0] / np.outer(sd, sd)
+    np.testing.assert_allclose(found.std(axis=1) / sd, 1, atol=4 / np.sqrt(2000))
+    np.testing.assert_allclose(np.corrcoef(found), expected, atol=4 / np.sqrt(1000))
+    assert np.abs(expected[2, :2]).min() > 0.3
+
+
 def test_without_lateral_directions_or_a_bias_nothing_varies_there():
     line = mean_field(200, 100, 10**6, sv_pos=30, sv_neg=20, d=1, gamma=1e-2)
     assert np.all(line.covariance[:, 2] == 0)
