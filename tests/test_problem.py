@@ -205,6 +205,17 @@ def test_a_rough_hessian_counts_points_by_their_weight(monkeypatch):
     assert np.linalg.norm(rough - full, 2) < 0.2 * np.linalg.norm(full, 2)
 
 
+def test_a_rough_hessian_keeps_few_points_of_most_weight(monkeypatch):
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    y = np.tile([1.0, -1.0], 500)
+    X = np.c_[6 * y, np.random.default_rng(0).standard_normal(1000)]
+    X[:10, 0] = 0  # half of the weight; all others are active, too
+    problem, theta = Problem(Dataset(X, y)), np.array([1.0, 0.0, 0.0])
+    full, rough = problem.hessian(theta), problem.hessian(theta, rough=True)
+    assert np.linalg.norm(rough - full, 2) < 0.2 * np.linalg.norm(full, 2)
+    assert rough[1, 1] == pytest.approx(full[1, 1], rel=0.2)
+
+
 def test_points_without_curvature_have_no_hessian(monkeypatch):
     monkeypatch.setattr("lingrok.problem._SMALL", 0)
     problem = Problem(blobs(100, 2), loss=HINGE, l2=0.25)

@@ -79,6 +79,7 @@ def test_the_path_is_that_of_descent(sizes):
         norm, b = np.array([law.at(step) for step in at])[..., 0].T
         np.testing.assert_allclose(norm, run.norm, rtol=0.03)
         np.testing.assert_allclose(norm[2:], run.norm[2:], rtol=5e-3)
+        np.testing.assert_allclose(law.along[:, -1] * law.half_margin, 36)
         # Early, implicit steps lag behind, and b is small; it is in balance later
         np.testing.assert_allclose(b, run.b, atol=0.01, rtol=0.01)
 
