@@ -18,6 +18,7 @@ from lingrok import (
     sample_standard,
 )
 from lingrok.rounding import FORMULAS, vanishing_margin
+from lingrok.theory.adversary import _draws
 from lingrok.theory.population import beyond
 
 CUBE = (-5.0, 5.0)
@@ -85,14 +86,15 @@ def test_an_offset_gives_away_a_class_as_far_as_the_ball_reaches():
 
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("kind", ["float32", "float64"])
-def test_a_rounded_gradient_leaves_alone_what_lies_beyond_its_edge(formula, kind):
+@pytest.mark.parametrize("b", [0.0, 12.0])
+def test_a_rounded_gradient_leaves_alone_what_lies_beyond_its_edge(formula, kind, b):
     d, epsilon, along = 4, 1.0, 30.0
     edges = [vanishing_margin(formula, dtype=kind, y=y) for y in (1.0, -1.0)]
-    expected = np.mean([
-        2 * irwinhall.sf(d / 2 + min(edge / along, 2 * epsilon) * 2 / 10, d) for edge in edges
-    ])  # fmt: skip
+    reach = np.minimum(edges, 2 * epsilon * along) - [b, -b]
+    expected = np.mean(2 * irwinhall.sf(d / 2 + np.maximum(reach / along, 0) * 2 / 10, d))
     threat = {"method": "pgd", "pgd_dtype": kind, "pgd_formula": formula}
-    found = predicted_adversarial_accuracy(hyperplanes(d, along=along), epsilon=epsilon, **threat)
+    plane = hyperplanes(d, along=along, b=b)
+    found = predicted_adversarial_accuracy(plane, epsilon=epsilon, **threat)
     assert found == pytest.approx(expected, abs=1e-3)
 
 
@@ -110,6 +112,21 @@ def test_a_range_that_is_wider_on_one_side_spares_one_class_only():
         for clip in ((-5, 50), (-50, 5))
     )
     assert high > low
+
+
+@pytest.mark.parametrize("i", [0, 1])
+@pytest.mark.parametrize("ratio", [0.95, -0.95])
+def test_what_goes_along_with_a_length_that_is_not_felt_changes_nothing(i, ratio):
+    apart = hyperplanes(2, along=3.0, b=2.0, lateral=1e-3, sd=(0.8, 1.5))
+    covariance = apart.covariance.copy()
+    covariance[:, i, 2] = covariance[:, 2, i] = ratio * np.sqrt(
+        covariance[:, i, i] * covariance[:, 2, 2]
+    )
+    found, expected = (
+        predicted_adversarial_accuracy(field, epsilon=0.3)
+        for field in (replace(apart, covariance=covariance), apart)
+    )
+    np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
 def test_pgd_goes_no_further_than_its_steps():
@@ -180,16 +197,29 @@ def test_length_and_bias_vary_together(length, both):
     assert found == pytest.approx(curves.mean(), abs=error)
 
 
-def test_weights_of_both_signs_are_taken_from():
-    tilted = hyperplanes(6, along=0.5, lateral=[1.0, 3.0])
+@pytest.mark.parametrize("d", [6, 20, 64])
+def test_a_few_directions_reach_as_far_as_all(d):
+    e = np.random.default_rng(9).standard_normal((20_000, d))
+    e -= e.mean(axis=1, keepdims=True)
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    few, scores = _draws(d)
+    assert np.abs(few).sum(axis=1).mean() == pytest.approx(np.abs(e).sum(axis=1).mean(), rel=0.01)
+    np.testing.assert_allclose([*few.sum(axis=1), scores.sum()], 0, atol=1e-9)
+    assert np.all(np.diff(few, axis=1) <= 0)
+
+
+@pytest.mark.parametrize(
+    ("along", "lateral", "threat"),
+    [(0.5, [1.0, 3.0], {"epsilon": 0.5}), (0.0, [1.0], {"epsilon": 3.0, "clip": CUBE})],
+)
+def test_weights_of_both_signs_are_taken_from(along, lateral, threat):
+    tilted = hyperplanes(6, along=along, lateral=lateral)
     curves = np.array([
-        adversarial_accuracy(
-            tilted.draw(seed), sample_standard(50, 50, d=6, seed=seed), epsilon=0.5
-        )
+        adversarial_accuracy(tilted.draw(seed), sample_standard(50, 50, d=6, seed=seed), **threat)
         for seed in range(400)
     ])  # fmt: skip
     error = SIGMAS * curves.std(axis=0) / np.sqrt(400)
-    found = predicted_adversarial_accuracy(tilted, epsilon=0.5)
+    found = predicted_adversarial_accuracy(tilted, **threat)
     assert (np.abs(found - curves.mean(axis=0)) < error).all()
 
 
@@ -229,12 +259,14 @@ def test_where_the_theory_has_ended_there_is_no_number():
         ("preserve_label", "True", {"preserve_label": True, "method": "pgd"}),
         ("preserve_label", "True", {"preserve_label": True, "clip": CUBE}),
         ("clearance", "1.5", {"clearance": 1.5}),
+        ("clearance", "-0.1", {"clearance": -0.1}),
         ("alpha", "0.5", {"alpha": 0.5}),
         ("pgd_step", "0", {"method": "pgd", "pgd_step": 0}),
         ("pgd_steps", "0", {"method": "pgd", "pgd_steps": 0}),
         ("formula", "'log'", {"method": "pgd", "pgd_formula": "log"}),
         ("dtype", "int", {"method": "pgd", "pgd_dtype": int}),
         ("clip", "(-4, 5)", {"clip": (-4, 5)}),
+        ("clip", "(-5, 4)", {"clip": (-5, 4)}),
         ("clip", "(-5,)", {"clip": (-5,)}),
     ],
 )

@@ -27,7 +27,7 @@ def across(data):
                    data.y[data.planted])  # fmt: skip
 
 
-@pytest.mark.parametrize(("k", "m"), [(1, 1), (3, 2), (5, 5), (2, 10)])
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (3, 2), (5, 5), (2, 10)])
 def test_on_a_line_every_order_of_points_is_as_likely(k, m):
     assert separable_share(k, m, 2) == pytest.approx(2 / comb(k + m, k), rel=1e-8)
 
@@ -49,6 +49,9 @@ def test_in_many_dimensions_both_sums_meet():
     for d in (41, 43, 61):
         rest = sum(volumes[q] for q in range(d + 1, 95, 2))
         assert separable_share(50, 44, d) == pytest.approx(1 - 2 * rest, abs=1e-9)
+    tiny = 2 * sum(_intrinsic_volume(110, 90, q) for q in range(48, 1, -2))
+    assert 1e-14 < tiny < 1e-11
+    assert separable_share(110, 90, 49) == pytest.approx(tiny, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize(("k", "m", "d"), [(16, 16, 16), (20, 4, 8)])
@@ -129,8 +132,8 @@ def test_the_mean_field_goes_on_with_more_nodes():
 
 
 def test_above_the_edge_the_true_separator_is_the_widest():
-    for many in (130, 200):
-        found = widest_margin(400, 400, sv_pos=many // 2, sv_neg=many // 2, d=64, gamma=1e-2)
+    for many in (127, 200):  # 2.02 a dimension, and 3.2
+        found = widest_margin(400, 400, sv_pos=many // 2, sv_neg=-(-many // 2), d=64, gamma=1e-2)
         assert (found.margin, found.angle, found.accuracy) == (1e-2, 0, 1)
 
 
@@ -155,6 +158,22 @@ def test_samples_end_there():
     assert law.accuracy < 0.6
 
 
+def test_a_class_of_more_planted_points_pushes_the_widest_away():
+    setting = {"d": 129, "gamma": 1e-2}
+    law = widest_margin(320, 320, sv_pos=110, sv_neg=50, **setting)
+    mirrored = widest_margin(320, 320, sv_pos=50, sv_neg=110, alpha=3.0, **setting)
+    assert mirrored.margin == pytest.approx(law.margin, rel=1e-6)
+    assert mirrored.b == pytest.approx(-law.b, rel=1e-4)
+    assert 0.5 < mirrored.accuracy < law.accuracy - 0.01  # on a narrower shell
+    found = [
+        max_margin(sample_standard(320, 320, sv_pos=110, sv_neg=50, **setting, seed=seed))
+        for seed in range(8)
+    ]
+    offsets = [one.b / np.linalg.norm(one.w) for one in found]
+    assert law.b == pytest.approx(np.mean(offsets), abs=4 * np.std(offsets) / np.sqrt(8))
+    assert np.mean(np.sign(offsets)) >= 0.5
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -162,12 +181,17 @@ def test_samples_end_there():
         (lambda: separable_share(2, 2, 1), "d must"),
         (lambda: separable_share(2, 2, 3, bias=2), "bias"),
         (lambda: edge(1.0), "share must be above 0 and below 1"),
+        (lambda: edge(0.0), "share must be above 0 and below 1"),
+        (lambda: rest_width(0.0), "load must be above 0"),
+        (lambda: rest_width(-0.1), "load must be above 0"),
         (
             lambda: rest_width(0.5),
             r"load must be above 0 and at most 1 / edge - 0\.0001 = 0\.4999, got 0\.5",
         ),
         (lambda: widest_margin(5, 5, sv_pos=6, sv_neg=1, d=3, gamma=1e-2), "sv_pos"),
+        (lambda: widest_margin(9, 5, sv_pos=1, sv_neg=6, d=3, gamma=1e-2), "sv_neg"),
         (lambda: mean_field(9, 9, 10, widest=13), "widest must be above 0 and at most 12"),
+        (lambda: mean_field(9, 9, 10, widest=0), "widest must be above 0 and at most 12"),
     ],
 )
 def test_wrong_input_is_named(call, said):

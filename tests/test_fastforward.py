@@ -326,6 +326,26 @@ def test_a_leap_knows_what_an_error_at_its_start_grows_to():
     assert collocation.Leap(collocation.Interval(1, 1, start), start, 0).growth == 1
 
 
+def test_curvatures_of_many_unknowns_are_kept_for_the_next_leap_and_the_next_attempt():
+    motion = collocation.Motion(Problem(planted(200, d=4)), GradientDescent(1e-2))
+    theta, c = np.ones(5), np.zeros((8, 5))
+
+    def some(start, half, near):
+        interval = collocation.Interval(start, half, theta)
+        known = collocation._few_curvatures(motion, interval, c, near)
+        return collocation.Leap(interval, c, 1.0, 1.0, *known)
+
+    first = some(100.0, 1.0, None)
+    again = some(100.0, 0.5, first)
+    assert motion.problem.hessians == 2
+    following = some(100.0 * np.e, 0.5, again)
+    assert motion.problem.hessians == 4
+    np.testing.assert_array_equal(again.curvatures, first.curvatures)
+    np.testing.assert_array_equal(following.curvatures[0], first.curvatures[0])
+    at = np.log(100) + np.array([1, 2, 1.5, 2])
+    np.testing.assert_allclose([*again.knots, *following.knots[1:]], at)
+
+
 def test_a_bar_counts_decades(monkeypatch):
     bars = []
 

@@ -15,6 +15,7 @@ from lingrok import (
     separability_threshold,
     separation,
 )
+from lingrok.theory.noise import NoiseLaw
 from lingrok.theory.population import slice_area
 
 SETTING = {"sv_pos": 300, "sv_neg": 200, "gamma": 1e-2}
@@ -51,6 +52,8 @@ def test_many_wrong_labels_end_where_the_mean_field_does(d):
     assert np.median(law.along) == pytest.approx(field.along[-1], rel=0.03)
     assert along.mean() == pytest.approx(np.mean(law.along), rel=0.06)
     assert b.mean() == pytest.approx(field.b[-1], abs=0.03)
+    error = 4 * np.sqrt(2 / (d - 1) / 512)
+    assert np.mean(law.lateral**2) == pytest.approx(field.lateral[-1] ** 2, rel=error)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,21 @@ def test_the_same_seed_draws_the_same_law():
     np.testing.assert_array_equal(one.norm, two.norm)
     assert len(one.norm) == 40
     assert not np.array_equal(one.norm, other.norm)
+
+
+@pytest.mark.parametrize("sizes", [(1500, 500), (500, 1500)])
+def test_wrong_labels_come_from_a_class_as_often_as_it_has_points(sizes):
+    field = mean_field(*sizes, 10**12, flips=100, **SETTING)
+    law = noise_law(*sizes, 100, draws=512, **SETTING)
+    assert law.b.mean() == pytest.approx(field.b[-1], abs=0.02)
+    assert np.median(law.along) == pytest.approx(field.along[-1], rel=0.03)
+
+
+def test_where_points_stay_separable_the_test_is_solved():
+    assert np.all(noise_law(20, 20, 1, d=30, gamma=1e-2, draws=4).accuracy() == 1)
+    along, b = np.array([[np.inf, 1.0], [0.0, 1.0]])
+    mixed = NoiseLaw(d=2, gamma=1e-3, along=along, b=b, lateral=np.zeros(2))
+    np.testing.assert_allclose(mixed.accuracy(), [1, 0.5])
 
 
 def test_one_dimension_has_nothing_across():

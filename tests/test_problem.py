@@ -144,6 +144,27 @@ def test_several_gradients_at_once_are_each_of_them_and_count_as_such(path, loss
     np.testing.assert_allclose(found, [problem.gradient(theta) for theta in thetas], rtol=1e-12)
 
 
+@LOSSES
+@BIAS
+@pytest.mark.parametrize("few", [0, 1 << 18])
+def test_several_of_both_at_once_are_each_of_them_and_count_as_such(
+    path,  # noqa: ARG001
+    monkeypatch,
+    loss,
+    bias,
+    few,
+):
+    monkeypatch.setattr("lingrok.problem._FEW", few)
+    monkeypatch.setattr("lingrok.problem._TOGETHER", 40)
+    problem = Problem(blobs(151, 4), loss=loss, l2=0.3, bias=bias)
+    thetas = np.random.default_rng(3).standard_normal((3, 4 + bias))
+    gradients, hessians = problem.gradients_and_hessians(thetas)
+    assert (problem.gradients, problem.hessians) == (3, 3)
+    for theta, gradient, hessian in zip(thetas, gradients, hessians, strict=True):
+        np.testing.assert_allclose(gradient, problem.gradient(theta), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(hessian, problem.hessian(theta), rtol=1e-12, atol=1e-14)
+
+
 def test_several_gradients_read_large_data_once(monkeypatch):
     monkeypatch.setattr("lingrok.problem._SMALL", 0)
     read, margins = [], ThreadedRows._margins
@@ -182,6 +203,17 @@ def test_a_rough_hessian_counts_points_by_their_weight(monkeypatch):
     full = Problem(data).hessian(theta)
     rough = Problem(data).hessian(theta, rough=True)
     assert np.linalg.norm(rough - full, 2) < 0.2 * np.linalg.norm(full, 2)
+
+
+def test_a_rough_hessian_keeps_few_points_of_most_weight(monkeypatch):
+    monkeypatch.setattr("lingrok.problem._SMALL", 0)
+    y = np.tile([1.0, -1.0], 500)
+    X = np.c_[6 * y, np.random.default_rng(0).standard_normal(1000)]
+    X[:10, 0] = 0  # half of the weight; all others are active, too
+    problem, theta = Problem(Dataset(X, y)), np.array([1.0, 0.0, 0.0])
+    full, rough = problem.hessian(theta), problem.hessian(theta, rough=True)
+    assert np.linalg.norm(rough - full, 2) < 0.2 * np.linalg.norm(full, 2)
+    assert rough[1, 1] == pytest.approx(full[1, 1], rel=0.2)
 
 
 def test_points_without_curvature_have_no_hessian(monkeypatch):

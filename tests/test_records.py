@@ -585,12 +585,16 @@ def test_a_recipe_needs_little_more_than_its_points():
 
 
 def test_memory_stays_within_what_a_recipe_asks_for():
-    # In a process of its own; a small run first, for what libraries take once
+    # In a process of its own; a small run first, on the way of a large one, for what libraries take
+    # once: a compiler among them
     code = """
 from dataclasses import replace
+from lingrok import problem
 from lingrok.runs.recipes import RECIPES, peak_memory
+small, problem._SMALL = problem._SMALL, 0
 recipe = replace(RECIPES["d64-unplanted"], steps=20, n_test=4_000, n_attacked=1_000)
 recipe.run()
+problem._SMALL = small
 before, large = peak_memory(), replace(recipe, n_pos=200_000, n_neg=200_000)
 large.run()
 print(before, peak_memory(), large.memory)
@@ -599,6 +603,21 @@ print(before, peak_memory(), large.memory)
     before, peak, asked = (int(number) for number in out.stdout.split())
     assert peak - before < 1.5 * 400_000 * 64 * 8  # no copy of the points
     assert peak < asked
+
+
+def test_an_old_and_a_new_state_fit_into_what_a_recipe_asks_for(tmp_path, monkeypatch):
+    """With a leap's curvatures, which are most of them in many dimensions."""
+    written, write = [], _state.write
+    monkeypatch.setattr(_state, "_SECONDS", 0.0)
+    monkeypatch.setattr(
+        _state, "write", lambda path, content: written.append(len(content)) or write(path, content)
+    )
+    recipe = replace(
+        RECIPES["d64-unplanted"], d=200, n_pos=300, n_neg=300, steps=1000, n_test=10,
+        n_attacked=10,
+    )  # fmt: skip
+    recipe.run(work=tmp_path)
+    assert 3 * 201**2 * 8 < max(written) < recipe.disk / 2
 
 
 def test_the_peak_is_in_bytes():

@@ -26,6 +26,31 @@ def test_with_many_points_a_dimension_the_force_on_b_is_a_product_of_lateral_ave
     assert forces[2, 2] == pytest.approx(2 * square**2 / p, rel=0.02)
 
 
+def test_at_rest_forces_and_lateral_lengths_answer_by_their_derivatives():
+    system = System((300, 200), (100, 60), d=32, gamma=1e-2, lr=1.0, bias=True, l2=(2e-5, 1e-3))
+    at, step = np.array([250.0, 0.3]), np.array([0.25, 1e-3])
+    sides = np.vstack([at, at + np.diag(step), at - np.diag(step)])
+    states = np.hstack([sides, np.tile([0.05, 10.0], (5, 1))])
+    for _ in range(80):
+        states[:, 2:] += 0.4 * states[:, 3:] * system.rates(states)[0][:, 2:]
+    rates = system.rates(states)[0]
+    np.testing.assert_allclose(rates[:, 2:], 0, atol=1e-9)
+    local = _fluctuations(system, states[:1])
+    by = ((rates[1:3, :2] - rates[3:, :2]) / (2 * step[:, None])).T
+    np.testing.assert_allclose(local.drift[0], by, rtol=1e-4)
+    by = (states[1:3, 2] - states[3:, 2]) / (2 * step)
+    np.testing.assert_allclose(local.answer[0], by, rtol=1e-3)
+
+
+@pytest.mark.parametrize("planted", [(0, 0), (150, 80)])
+def test_in_a_first_step_only_projections_that_are_not_planted_vary(planted):
+    """Each pulls by 1/2; in one dimension u is uniform, and the sizes of classes are given."""
+    field = mean_field(200, 100, 1, sv_pos=planted[0], sv_neg=planted[1], d=1, gamma=1e-2, lr=1e-6)
+    variance = (5 - 5e-3) ** 2 / 12 * (300 - sum(planted)) / 300**2
+    assert field.covariance[-1, 0, 0] == pytest.approx(1e-12 / 4 * variance, rel=1e-3)
+    assert field.b_sd[-1] < 1e-10
+
+
 def minima(planted, d, margin, count):
     """(b, |v|^2) where the loss of planted points is least at that margin, by Newton."""
     found = []
@@ -111,6 +136,20 @@ def test_runs_vary_together_as_predicted():
     np.testing.assert_allclose(scaled, np.corrcoef(found), atol=0.25)
 
 
+def test_drawn_hyperplanes_vary_together_as_predicted():
+    setting = {"n_pos": 200, "n_neg": 200, "sv_pos": 110, "sv_neg": 50, "d": 24, "gamma": 1e-2}
+    field = mean_field(**setting, steps=10**7, checkpoints=[10**7])
+    runs = [field.draw(seed) for seed in range(1000)]
+    w = np.array([run.w[0] for run in runs])
+    along = w @ runs[0].w_true
+    found = np.array([along, [run.b[0] for run in runs], (w**2).sum(axis=1) - along**2])
+    sd = np.sqrt(np.diag(field.covariance[0]))
+    expected = field.covariance[0] / np.outer(sd, sd)
+    np.testing.assert_allclose(found.std(axis=1) / sd, 1, atol=4 / np.sqrt(2000))
+    np.testing.assert_allclose(np.corrcoef(found), expected, atol=4 / np.sqrt(1000))
+    assert np.abs(expected[2, :2]).min() > 0.3
+
+
 def test_without_lateral_directions_or_a_bias_nothing_varies_there():
     line = mean_field(200, 100, 10**6, sv_pos=30, sv_neg=20, d=1, gamma=1e-2)
     assert np.all(line.covariance[:, 2] == 0)
@@ -144,6 +183,12 @@ def test_squares_have_their_mean_and_variance_and_are_chi_squared_where_nothing_
         assert drawn.var() == pytest.approx(field.covariance[0, 2, 2], rel=0.05)
         chi = 2 * field.lateral[0] ** 4 / (d - 1)
         assert (drawn.var() > 1.2 * chi) == (d == 32)
+
+
+def test_beyond_a_moderate_variance_lengths_are_log_normal_around_the_gamma_law():
+    scores, one = np.array([-2.0, 0.0, 2.0]), np.ones(1)
+    found = squares(one, 1.5 * one, scores, 15) / squares(one, 0.2 * one, scores, 15)
+    np.testing.assert_allclose(np.log(found[0]), scores * (np.log(2.5) ** 0.5 - np.log(1.2) ** 0.5))
 
 
 def test_the_points_of_the_test_widen_a_predicted_time():

@@ -1,12 +1,14 @@
 """Nothing planted: the law of where descent ends, and of how it gets there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import beta, irwinhall, ks_2samp, kstest
 from scipy.stats import gamma as gamma_law
-from scipy.stats import ks_2samp, kstest
 
 from lingrok import fast_forward, max_margin, sample_standard, unplanted_law
-from lingrok.theory.unplanted import UnplantedLaw, descent_path, swept, widest
+from lingrok.theory.unplanted import UnplantedLaw, _drawn, descent_path, swept, widest
 
 LAW = unplanted_law(1000, 1000, draws=768, seed=2)
 
@@ -34,6 +36,25 @@ def ends(seeds, n_pos=1000, n_neg=1000, d=2):
     return np.array(found).T
 
 
+@pytest.mark.parametrize("n", [1, 3, 48, 200, 5000])
+def test_drawn_points_are_those_of_a_triangle(n):
+    inner, corner, k = 0.1, 5 * np.sqrt(2), min(n, 48)
+    u, x, weight = _drawn(np.random.default_rng(2), n, inner, 2000)
+    share = 1 - ((corner - u[:, k - 1]) / (corner - inner)) ** 2
+    assert kstest(share, beta(k, n + 1 - k).cdf).statistic < 2 / np.sqrt(2000)
+    assert np.all(weight.sum(axis=1) == n)
+    u, x = (u - inner) / (corner - inner), x / (corner - inner)
+    means = np.array([(weight * one).sum() / (n * 2000) for one in (u, x, x**2)])
+    error = 4 * np.array([0.24, 0.41, 0.2]) / np.sqrt(n * 2000) + [0, 0, 2e-3]  # and of cells
+    assert np.all(np.abs(means - [1 / 3, 0, 1 / 6]) < error)
+
+
+def test_one_point_of_each_class_on_a_line():
+    law, inner = unplanted_law(1, 1, d=1, draws=256), 5e-4
+    for found in (law.half_margin - inner, (5 - inner) / 2 + law.offset):
+        assert kstest(2 * found / (5 - inner), irwinhall(2).cdf).statistic < 2 / 16
+
+
 @pytest.mark.parametrize("sizes", [(5, 3), (40, 80), (500, 500)])
 def test_the_widest_line_is_the_maximum_margin(sizes):
     for seed in range(10):
@@ -58,6 +79,7 @@ def test_the_path_is_that_of_descent(sizes):
         norm, b = np.array([law.at(step) for step in at])[..., 0].T
         np.testing.assert_allclose(norm, run.norm, rtol=0.03)
         np.testing.assert_allclose(norm[2:], run.norm[2:], rtol=5e-3)
+        np.testing.assert_allclose(law.along[:, -1] * law.half_margin, 36)
         # Early, implicit steps lag behind, and b is small; it is in balance later
         np.testing.assert_allclose(b, run.b, atol=0.01, rtol=0.01)
 
@@ -144,6 +166,10 @@ def test_times_fit_to_accuracies():
     assert np.all(np.isinf(times[last < 0.74]))
     assert np.all(np.isfinite(times[last > 0.8]))
     assert np.all(one.time(0.6) <= times)
+    assert np.all(one.time(0.4) == 1)
+    mirrored = replace(one, angle=-one.angle, lateral=-one.lateral)
+    np.testing.assert_array_equal(mirrored.accuracy(), last)
+    np.testing.assert_array_equal(mirrored.time(0.75), times)
     i = int(np.flatnonzero(np.isfinite(times))[0])
     state = (np.interp(np.log(times[i]), np.log(one.steps[i]), v[i]) for v in (one.along, one.b))
     a, b = state
@@ -193,8 +219,22 @@ def test_few_points_and_one_dimension():
         ({"lr": -1}, "lr must be"),
         ({"draws": 0}, "draws must be"),
         ({"seed": -1}, "seed must be"),
+        ({"path": 2}, "path must be"),
     ],
 )
 def test_bad_laws_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         unplanted_law(**{"n_pos": 50, "n_neg": 50, "draws": 2} | change)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: LAW.at(0.5), "step must be"),
+        (lambda: LAW.time(0.0), "level must be"),
+        (lambda: LAW.time(1.0), "level must be"),
+    ],
+)
+def test_a_law_refuses(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()

@@ -430,7 +430,7 @@ def shell_accuracy(
     per_length, middle, rise = 1 / (length * (grid[1] - grid[0])), len(grid) // 2, np.diff(share)
     found = np.full((len(along), lengths.shape[1], biases.shape[1]), np.nan)
     known = np.flatnonzero(np.isfinite(along))
-    at_once = max(1, _CACHED // (2 * len(nodes) * found[0].size))
+    at_once = max(1, _CACHED // (2 * len(nodes) * lengths.shape[1] * biases.shape[1]))
     for k in np.split(known, range(at_once, len(known), at_once)):
         signed = np.stack([biases[k], -biases[k]])[:, :, None, :, None]
         at = (along[k][:, None, None, None] * offset + signed) * per_length[k][:, :, None]
