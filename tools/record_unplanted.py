@@ -15,7 +15,7 @@ from recording import record, rounded
 
 from lingrok import crossing_time, fast_forward, max_margin, sample_standard, unplanted_law
 from lingrok.runs.recipes import Column
-from lingrok.theory.predictions import shell_accuracy
+from lingrok.theory.predictions import plane_accuracy
 from lingrok.theory.unplanted import UnplantedLaw, swept
 
 GAMMA, ALPHA, END = 1e-3, 10.0, 10**14
@@ -36,9 +36,7 @@ def run(seed: int, n_pos: int, n_neg: int, d: int) -> dict[str, float]:
     w, b = np.vstack([path.w, end.w]), np.append(path.b, end.b)
     along = w @ data.w_true
     lateral = np.linalg.norm(w - np.outer(along, data.w_true), axis=1)
-    *curve, last = shell_accuracy(
-        along, lateral[:, None], b[:, None], d=d, gamma=GAMMA, alpha=ALPHA
-    )[:, 0, 0]
+    *curve, last = plane_accuracy(along, lateral, b, d=d, gamma=GAMMA, alpha=ALPHA)
     found = {"accuracy": last, "offset": end.b * end.margin / 2, "half margin": end.margin / 2}
     angle = np.arctan2(lateral[-1:], along[-1:])
     found["swept"] = swept(

@@ -25,7 +25,7 @@ from .._checks import FloatArray
 from ..cube import Cube
 from ..data import class_sizes
 from .population import lateral_variance, projections
-from .predictions import shell_accuracy
+from .predictions import plane_accuracy
 
 _FAR = 8  # standard deviations: of what is summed over faces of a cone
 _FEW = 40  # dimensions, up to which all of a sum is taken
@@ -255,7 +255,8 @@ def widest_margin(
         room, b = (d - 1) / n, x[1] * across[0, 0]
 
         def excess(k: float) -> float:
-            return float((share * _square((k - np.cos(angle) * u - y * b) / across)).sum()) - room
+            lack = (k - np.cos(angle) * u - y * b) / across
+            return float((share * mean_square(lack)).sum()) - room
 
         reach = across[0, 0] * (1 + abs(x[1]))
         low, high = half - reach, half + reach
@@ -273,13 +274,13 @@ def widest_margin(
     found = minimize(  # type: ignore[call-overload]
         lambda x: -width(x) / half, start, method="Nelder-Mead", options=options
     )
-    k, angle, b = width(found.x), float(np.arctan(np.exp(found.x[0]))), 0.0
+    k, angle = width(found.x), float(np.arctan(np.exp(found.x[0])))
     if k <= half * (1 + 1e-6):
         return Widest(gamma, 0.0, 0.0, 1.0)
     b = float(found.x[1] * np.sin(angle) * root_v[0, 0])
-    parts = np.array([np.cos(angle)]), np.array([[np.sin(angle)]]), np.array([[b]])
-    right = shell_accuracy(*parts, d=d, gamma=gamma, alpha=alpha)
-    return Widest(2 * k, angle, b, float(right[0, 0, 0]))
+    plane = np.array([[np.cos(angle)], [np.sin(angle)], [b]])
+    (right,) = plane_accuracy(*plane, d=d, gamma=gamma, alpha=alpha)
+    return Widest(2 * k, angle, b, float(right))
 
 
 def _checked_share(share: float) -> float:
@@ -288,7 +289,7 @@ def _checked_share(share: float) -> float:
     return float(share)
 
 
-def _square(x: FloatArray) -> FloatArray:
+def mean_square(x: FloatArray) -> FloatArray:
     """Mean of max(x - z, 0)^2 over a standard normal z."""
     return np.asarray((1 + x**2) * norm.cdf(x) + x * norm.pdf(x))
 
@@ -297,7 +298,7 @@ def _most(share: float, bias: bool) -> tuple[float, float]:
     """Largest load without a separator across, and the threshold t there."""
 
     def mean(t: float) -> float:
-        return float(np.array([share, 1 - share]) @ _square(np.array([-t, t])))
+        return float(np.array([share, 1 - share]) @ mean_square(np.array([-t, t])))
 
     best = minimize_scalar(mean, bounds=(-40, 40), method="bounded", options={"xatol": 1e-10}).x
     return (mean(best), best) if bias else (0.5, 0.0)
