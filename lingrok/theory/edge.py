@@ -23,7 +23,7 @@ from scipy.stats import binom, norm
 from .. import _checks
 from .._checks import FloatArray
 from ..cube import Cube
-from ..data import class_sizes
+from ..data import class_sizes, planted_sizes
 from .population import lateral_variance, projections
 from .predictions import plane_accuracy
 
@@ -238,9 +238,7 @@ def widest_margin(
         As in `sample_standard`.
     """
     sizes, cube = class_sizes(n_pos, n_neg), Cube(_checks.count("d", d, 2), gamma)
-    planted = (
-        _checks.count("sv_pos", sv_pos, 0, sizes[0]), _checks.count("sv_neg", sv_neg, 0, sizes[1]),
-    )  # fmt: skip
+    planted = planted_sizes(sv_pos, sv_neg, sizes)
     d, gamma, n, half = cube.d, cube.gamma, sum(sizes), cube.gamma / 2
     nodes, density = projections(d, gamma)
     u = np.append(half, nodes)

@@ -50,7 +50,7 @@ from .._checks import FloatArray
 from .._origin import traced
 from ..collocation import Interval, Leap, Motion, solve
 from ..cube import Cube
-from ..data import class_sizes
+from ..data import class_sizes, planted_sizes
 from ..descent import Trajectory, plan
 from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
@@ -185,8 +185,7 @@ def mean_field(
     per cent or two in the first hundred steps) and terms like one over the planted points.
     """
     sizes = class_sizes(n_pos, n_neg)
-    sv_pos = _checks.count("sv_pos", sv_pos, 0, sizes[0])
-    sv_neg = _checks.count("sv_neg", sv_neg, 0, sizes[1])
+    planted = planted_sizes(sv_pos, sv_neg, sizes)
     cube = Cube(d, gamma)
     d, gamma = cube.d, cube.gamma
     if gamma < _LEAST_GAMMA:
@@ -199,10 +198,10 @@ def mean_field(
     if not 0 < _checks.number("widest", widest) <= 12:
         raise ValueError(f"widest must be above 0 and at most 12, got {widest!r}")
     system = System(
-        sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
+        sizes, planted, d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
         l2=penalties(l2), widest=widest,
     )  # fmt: skip
-    rest = np.subtract(sizes, (sv_pos, sv_neg))
+    rest = np.subtract(sizes, planted)
     if _checks.count("flips", flips, 0, int(rest.sum())):
         system.flip(*system.wrong(flips * rest / rest.sum()))
     steps, recorded = plan(steps, checkpoints)
@@ -214,8 +213,8 @@ def mean_field(
     state = np.where(at <= end, curve(np.minimum(at, end)).T, np.nan)
     scatter = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
     return MeanField(
-        n=sum(sizes), d=d, sv_pos=sv_pos, sv_neg=sv_neg, gamma=gamma, lr=lr, steps=recorded,
-        along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
+        n=sum(sizes), d=d, sv_pos=planted[0], sv_neg=planted[1], gamma=gamma, lr=lr,
+        steps=recorded, along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
         covariance=scatter.T.reshape(-1, 3, 3),
     )  # fmt: skip
 

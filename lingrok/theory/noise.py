@@ -20,7 +20,7 @@ from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
 from ..cube import Cube
-from ..data import class_sizes
+from ..data import class_sizes, planted_sizes
 from .edge import mean_square
 from .meanfield import System
 from .predictions import plane_accuracy
@@ -94,9 +94,7 @@ def noise_law(
     Some 30 ms for 16 draws. Wrong points' projections are stratified over them.
     """
     sizes = class_sizes(n_pos, n_neg)
-    planted = (
-        _checks.count("sv_pos", sv_pos, 0, sizes[0]), _checks.count("sv_neg", sv_neg, 0, sizes[1]),
-    )  # fmt: skip
+    planted = planted_sizes(sv_pos, sv_neg, sizes)
     cube, rest = Cube(d, gamma), np.subtract(sizes, planted)
     flips = _checks.count("flips", flips, 1, int(rest.sum()))
     states = -(-_checks.count("draws", draws, 1) // _AROUND)
