@@ -1,4 +1,4 @@
-"""Make data/edge.csv, or go on after a stop: half an hour on one core.
+"""Make data/edge.csv, or go on after a stop.
 
     python tools/record_edge.py [JOBS]
 

@@ -1,4 +1,4 @@
-"""Make data/grokking-times.csv, or go on with it after a stop: some five minutes on two cores.
+"""Make data/grokking-times.csv, or go on with it after a stop.
 
     python tools/record_grokking_times.py [JOBS]
 

@@ -1,4 +1,4 @@
-"""Make data/losses.csv, or go on with it after a stop: some ten minutes on two cores.
+"""Make data/losses.csv, or go on with it after a stop.
 
     python tools/record_losses.py [JOBS]
 

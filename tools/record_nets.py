@@ -1,4 +1,4 @@
-"""Make data/nets.csv, or go on with it after a stop: half an hour on two cores.
+"""Make data/nets.csv, or go on with it after a stop.
 
     python tools/record_nets.py [JOBS]
 

@@ -1,4 +1,4 @@
-"""Make data/noise.csv and data/separable.csv, or go on after a stop: half an hour on two cores.
+"""Make data/noise.csv and data/separable.csv, or go on after a stop.
 
     python tools/record_noise.py [JOBS [noise | separable]]
 

@@ -1,4 +1,4 @@
-"""Make data/optimisers.csv, or go on with it after a stop: about an hour on two cores.
+"""Make data/optimisers.csv, or go on with it after a stop.
 
     python tools/record_optimisers.py [JOBS]
 

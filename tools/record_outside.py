@@ -1,4 +1,4 @@
-"""Make data/outside-the-design.csv, or go on with it after a stop: some five minutes on two cores.
+"""Make data/outside-the-design.csv, or go on with it after a stop.
 
     python tools/record_outside.py [JOBS]
 

@@ -1,4 +1,4 @@
-"""Make data/nets-rates.csv, or go on with it after a stop: half an hour on one core.
+"""Make data/nets-rates.csv, or go on with it after a stop.
 
     python tools/record_rates.py [JOBS]
 

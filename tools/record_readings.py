@@ -1,4 +1,4 @@
-"""Make data/readings.csv, or go on with it after a stop: some three minutes on two cores.
+"""Make data/readings.csv, or go on with it after a stop.
 
     python tools/record_readings.py [JOBS]
 

@@ -1,4 +1,4 @@
-"""Make data/unplanted.csv, or go on after a stop: a quarter of an hour on two cores.
+"""Make data/unplanted.csv, or go on after a stop.
 
     python tools/record_unplanted.py [JOBS]
 
