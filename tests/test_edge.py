@@ -64,11 +64,6 @@ def test_planted_points_are_separable_as_often(k, m, d):
     assert 0.2 < expected < 0.9
 
 
-def test_without_a_bias_a_coin_decides():
-    assert separable_share(9, 1, 4, bias=False) == pytest.approx((1 + 9 + 36) / 2**9)
-    assert separable_share(5, 5, 12, bias=False) == 1
-
-
 def test_assumption_31_holds_where_planted_points_are_not_separable():
     seen = set()
     for seed in range(24):
@@ -83,7 +78,6 @@ def test_assumption_31_holds_where_planted_points_are_not_separable():
 
 def test_the_edge_is_where_the_share_falls_from_1_to_0():
     assert edge() == pytest.approx(2, abs=1e-9)
-    assert edge(0.2, bias=False) == 2
     assert edge(0.2) == pytest.approx(edge(0.8))
     assert edge(7 / 8) == pytest.approx(3.431, abs=1e-3)
     for share in (0.5, 0.7, 7 / 8):
@@ -160,7 +154,6 @@ def test_samples_end_there():
     [
         (lambda: separable_share(-1, 2, 3), "sv_pos"),
         (lambda: separable_share(2, 2, 1), "d must"),
-        (lambda: separable_share(2, 2, 3, bias=2), "bias"),
         (lambda: edge(1.0), "share must be above 0 and below 1"),
         (
             lambda: rest_width(0.5),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar, root
 from scipy.special import gammaln, log_ndtr, wofz, wrightomega
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 from .. import _checks
 from .._checks import FloatArray
@@ -35,15 +35,13 @@ _GRID_WEIGHT = norm.pdf(_GRID) / norm.pdf(_GRID).sum()
 _SINH = {True: np.linspace(-2.6, 2.6, 33), False: np.linspace(-9, 9, 181)}  # its arguments
 
 
-def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> float:
+def separable_share(sv_pos: int, sv_neg: int, d: int) -> float:
     """Chance that planted points are separable across w_true, and assumption 3.1 is gone.
 
-    Without a bias it is exact for every law of x' that is symmetric about 0, by Cover's count
-    (1965): the chance of at most d - 2 heads in sv_pos + sv_neg - 1 throws of a coin. With one it
-    depends on the sizes of the classes, and on the law of x'; here it is exact for Gaussian x', and
-    for all in d = 2. Such points are a random projection of a simplex, and a separator is missing
-    if a random subspace meets the cone {sum of a class's weights = sum of the other's}: Crofton's
-    formula sums the cone's intrinsic volumes, which are products of two integrals.
+    It depends on the sizes of the classes, and on the law of x'; here it is exact for Gaussian x',
+    and for all in d = 2. Such points are a random projection of a simplex, and a separator is
+    missing if a random subspace meets the cone {sum of a class's weights = sum of the other's}:
+    Crofton's formula sums the cone's intrinsic volumes, which are products of two integrals.
 
     Parameters
     ----------
@@ -51,8 +49,6 @@ def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> f
         Planted points of either class.
     d : int
         Dimensions of the data, from 2 on: the points are separated in d - 1.
-    bias : bool
-        Whether b is learned.
 
     Raises
     ------
@@ -65,9 +61,6 @@ def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> f
     """
     k, m = _checks.count("sv_pos", sv_pos, 0), _checks.count("sv_neg", sv_neg, 0)
     d, n = _checks.count("d", d, 2), k + m
-    _checks.one_of("bias", bias, (True, False))
-    if not bias:
-        return float(binom.cdf(d - 2, n - 1, 0.5)) if n else 1.0
     if min(k, m) == 0 or n <= d:
         return 1.0
     # Volumes of every other dimension add up to 1/2: the side with the smaller ones is summed
@@ -128,19 +121,19 @@ def _intrinsic_volume(k: int, m: int, q: int) -> float:
     return float(np.exp(log_choose(k, i) + log_choose(m, j) + inside + outside).sum())
 
 
-def edge(share: float = 0.5, *, bias: bool = True) -> float:
+def edge(share: float = 0.5) -> float:
     """Planted points a dimension, n_S / (d - 1), below which they are separable in the limit.
 
     One over the smallest mean of max(z - y t, 0)^2 over t, with z standard normal: the threshold of
     Candes and Sur (arXiv 1804.09753) for labels that tell nothing of the points, y = +1 for a
-    `share` of them. It is 2 for equal classes, and for any without a bias (t = 0).
+    `share` of them. It is 2 for equal classes.
 
     Raises
     ------
     ValueError
         For a share that is not above 0 and below 1.
     """
-    return 1 / _most(_checked_share(share), bias)[0]
+    return 1 / _most(_checked_share(share))[0]
 
 
 def rest_width(load: float, share: float = 0.5) -> float:
@@ -165,7 +158,7 @@ def rest_width(load: float, share: float = 0.5) -> float:
         some hundred, and a share as in `edge`.
     """
     share = _checked_share(share)
-    most, tilt = _most(share, True)
+    most, tilt = _most(share)
     if not 0 < _checks.number("load", load) <= most - _NEAREST:
         raise ValueError(
             f"load must be above 0 and at most 1 / edge - {_NEAREST:g} = {most - _NEAREST:.6g}, "
@@ -265,7 +258,7 @@ def widest_margin(
         return float(brentq(excess, low, high, xtol=1e-6 * half))
 
     # With the bias of the edge to start with, which is not 0 for unequal classes
-    tilt = _most(planted[0] / sum(planted), True)[1] if min(planted) > 0 else 0.0
+    tilt = _most(planted[0] / sum(planted))[1] if min(planted) > 0 else 0.0
     starts = [np.array([t, tilt]) for t in np.linspace(-9, 1, 41)]
     start = max(starts, key=width)
     options: Any = {"xatol": 1e-5, "fatol": 1e-9, "initial_simplex": start + 0.2 * np.eye(3, 2)}
@@ -292,11 +285,11 @@ def mean_square(x: FloatArray) -> FloatArray:
     return np.asarray((1 + x**2) * norm.cdf(x) + x * norm.pdf(x))
 
 
-def _most(share: float, bias: bool) -> tuple[float, float]:
+def _most(share: float) -> tuple[float, float]:
     """Largest load without a separator across, and the threshold t there."""
 
     def mean(t: float) -> float:
         return float(np.array([share, 1 - share]) @ mean_square(np.array([-t, t])))
 
     best = minimize_scalar(mean, bounds=(-40, 40), method="bounded", options={"xatol": 1e-10}).x
-    return (mean(best), best) if bias else (0.5, 0.0)
+    return mean(best), best
