@@ -4,10 +4,10 @@ from math import comb
 
 import numpy as np
 import pytest
+from record_edge import across
 from scipy.stats import binom
 
 from lingrok import (
-    Dataset,
     check_assumption,
     edge,
     max_margin,
@@ -19,12 +19,6 @@ from lingrok import (
     widest_margin,
 )
 from lingrok.theory.edge import _intrinsic_volume
-
-
-def across(data):
-    """Planted points, in coordinates across w_true."""
-    return Dataset(data.X[data.planted] @ np.linalg.svd(data.w_true[None])[2][1:].T,
-                   data.y[data.planted])  # fmt: skip
 
 
 @pytest.mark.parametrize(("k", "m"), [(1, 1), (3, 2), (5, 5), (2, 10)])

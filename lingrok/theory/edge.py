@@ -64,14 +64,14 @@ def separable_share(sv_pos: int, sv_neg: int, d: int) -> float:
     if min(k, m) == 0 or n <= d:
         return 1.0
     # Volumes of every other dimension add up to 1/2: the side with the smaller ones is summed
-    more = _intrinsic_volume(k, m, d + 3) > _intrinsic_volume(k, m, d + 1)
+    below = d > _FEW and _intrinsic_volume(k, m, d + 3) > _intrinsic_volume(k, m, d + 1)
     total = 0.0
-    for q in range(d - 1, 1, -2) if more and d > _FEW else range(d + 1, n + 1, 2):
+    for q in range(d - 1, 1, -2) if below else range(d + 1, n + 1, 2):
         volume = _intrinsic_volume(k, m, q)
         total += volume
         if volume < 1e-13 * total or total < 1e-100:
             break
-    return float(np.clip(2 * total if more and d > _FEW else 1 - 2 * total, 0, 1))
+    return float(np.clip(2 * total if below else 1 - 2 * total, 0, 1))
 
 
 def _intrinsic_volume(k: int, m: int, q: int) -> float:
