@@ -170,8 +170,7 @@ def sample_standard(
         For counts below zero or no point at all, more planted than sampled, d < 1, gamma out of
         range, and a missing seed.
     """
-    sizes = class_sizes(n_pos, n_neg)
-    planted = planted_sizes(sv_pos, sv_neg, sizes)
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube = Cube(d, gamma, separator)
     if any(planted) and cube.inner < _LEAST_PLANTED * cube.reach:
         raise ValueError(
@@ -300,10 +299,13 @@ def class_sizes(n_pos: int, n_neg: int) -> tuple[int, int]:
     return sizes
 
 
-def planted_sizes(sv_pos: int, sv_neg: int, sizes: tuple[int, int]) -> tuple[int, int]:
-    """Return both counts of planted points, which are among those of their classes."""
+def planted_sizes(
+    n_pos: int, n_neg: int, sv_pos: int, sv_neg: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return both counts of points, and of those among them that are planted."""
+    sizes = class_sizes(n_pos, n_neg)
     first = _checks.count("sv_pos", sv_pos, 0, sizes[0])
-    return first, _checks.count("sv_neg", sv_neg, 0, sizes[1])
+    return sizes, (first, _checks.count("sv_neg", sv_neg, 0, sizes[1]))
 
 
 def _generator(seed: int | np.random.Generator) -> np.random.Generator:

@@ -23,7 +23,7 @@ from scipy.stats import norm
 from .. import _checks
 from .._checks import FloatArray
 from ..cube import Cube
-from ..data import class_sizes, planted_sizes
+from ..data import planted_sizes
 from .population import lateral_variance, projections
 from .predictions import plane_accuracy
 
@@ -230,8 +230,8 @@ def widest_margin(
     ValueError
         As in `sample_standard`.
     """
-    sizes, cube = class_sizes(n_pos, n_neg), Cube(_checks.count("d", d, 2), gamma)
-    planted = planted_sizes(sv_pos, sv_neg, sizes)
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
+    cube = Cube(_checks.count("d", d, 2), gamma)
     d, gamma, n, half = cube.d, cube.gamma, sum(sizes), cube.gamma / 2
     nodes, density = projections(d, gamma)
     u = np.append(half, nodes)

@@ -184,8 +184,7 @@ def mean_field(
     Four equations, solved in log time: about 0.1 s. Left out are lr times the curvature (a
     per cent or two in the first hundred steps) and terms like one over the planted points.
     """
-    sizes = class_sizes(n_pos, n_neg)
-    planted = planted_sizes(sv_pos, sv_neg, sizes)
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube = Cube(d, gamma)
     d, gamma = cube.d, cube.gamma
     if gamma < _LEAST_GAMMA:
@@ -436,14 +435,14 @@ class System:
         x = x + np.sqrt(np.maximum(square, 0)) * (xi[:, None] * np.sqrt(felt))
         r = self.reaction * np.maximum(theta, 0) * felt
         if self.loss == LOGISTIC:
-            return near, *self._solved(x, r)
-        return near, *self._bracketed(x, r, self.width[near])
+            z, s, slope = self._solved(x, r)
+        else:
+            z, s, slope = self._bracketed(x, r, self.width[near])
+        return near, z, r, s, slope
 
     @staticmethod
-    def _solved(
-        x: FloatArray, r: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Solve z = x + r s(z) for the logistic pull; return z, r, s and its slope."""
+    def _solved(x: FloatArray, r: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Solve z = x + r s(z) for the logistic pull; return z, s and its slope."""
         # From here Newton's iteration comes to the root from one side
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
@@ -455,7 +454,7 @@ class System:
         # The last step, at rounding: its third power is gone
         s -= slope * change * (1 - (0.5 - s) * change)
         z += change
-        return z, r, s, s * (1 - s)
+        return z, s, s * (1 - s)
 
     def pull(self, z: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pull and curvature; kinks of a loss in pieces are rounded off over `width`."""
@@ -471,7 +470,7 @@ class System:
 
     def _bracketed(
         self, x: FloatArray, r: FloatArray, width: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Solve it for any pull that does not rise with z: Newton, halving where that leaves."""
         s, slope = self.pull(x, width)
         low, high = x + np.minimum(r * s, 0), x + np.maximum(r * s, 0)
@@ -486,7 +485,7 @@ class System:
             # Halving now and then as well, since at a sharp bend Newton goes to and fro
             inside = (there > low) & (there < high) & (turn % 4 < 3)
             z = np.where(left, np.where(inside, there, (low + high) / 2), z)
-        return z, r, s - slope * change, slope
+        return z, s - slope * change, slope
 
     def rates(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
         """d(a, b, |v|^2, theta) / dtau at k states, and its derivatives; (k, 4) and (k, 4, 4).

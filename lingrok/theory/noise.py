@@ -20,7 +20,7 @@ from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
 from ..cube import Cube
-from ..data import class_sizes, planted_sizes
+from ..data import planted_sizes
 from .edge import mean_square
 from .meanfield import System
 from .predictions import plane_accuracy
@@ -93,8 +93,7 @@ def noise_law(
     -----
     Some 30 ms for 16 draws. Wrong points' projections are stratified over them.
     """
-    sizes = class_sizes(n_pos, n_neg)
-    planted = planted_sizes(sv_pos, sv_neg, sizes)
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube, rest = Cube(d, gamma), np.subtract(sizes, planted)
     flips = _checks.count("flips", flips, 1, int(rest.sum()))
     states = -(-_checks.count("draws", draws, 1) // _AROUND)

@@ -101,9 +101,9 @@ def _fluctuations(system: Any, states: FloatArray) -> _Local:
     k = slope / hold  # minus ds/dx, the points reacting; x is the margin without the reaction
     bend = -system.bends(z, s, slope, system.width[near])[0] / hold**3  # dk/dx
     r = r / theta[:, None, None]  # by theta
-    sk, load = s * k, system.lateral / system.n
+    sk = s * k
     answers = np.zeros((len(states), 2, 3))  # of (|v|^2, theta) to (a, b, penalty)
-    if load:
+    if system.load:
         # At rest 1/theta = K + penalty and |v|^2 = load theta^2 Q, Q = <V s^2>. Before, what has
         # not decayed yet acts like a penalty, as early stopping does: so 1/theta stands for K
 
@@ -130,7 +130,7 @@ def _fluctuations(system: Any, states: FloatArray) -> _Local:
     along = np.einsum("ekjg,jg->ekg", steeper[:2], weight)
     drift = -np.einsum("fg,ekg->kfe", sides, along) - np.diag(system.l2)
     forces = np.zeros((len(states), 3, 3))
-    if load:
+    if system.load:
         alone = np.einsum("ekjg,j->ekg", change, chance)
         forces = np.einsum("ekjg,fkjg->kef", change * weight, change)
         forces -= np.einsum("ekg,fkg->kef", alone * share, alone)
