@@ -118,9 +118,9 @@ def parts() -> list[tuple[list[dict[str, Any]], range]]:
     ]  # fmt: skip
     runs = [
         ([setting(d, r, 0.5, LONG[d] if r < 2.4 else 3e8) for r in ratios], range(RUNS[d]))
-        for d, ratios in TIMED.items() if ratios
+        for d, ratios in TIMED.items()
     ]  # fmt: skip
-    return [*runs[:2], (ends + uneven, range(20)), *runs[2:]]
+    return [(ends + uneven, range(20)), *runs]
 
 
 def column(name: str) -> Column | None:

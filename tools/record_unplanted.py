@@ -7,7 +7,6 @@ the law that the theory draws. Chapter 7 makes some of it again and compares.
 """
 
 import sys
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from recording import record, rounded
 from lingrok import crossing_time, fast_forward, max_margin, sample_standard, unplanted_law
 from lingrok.runs.recipes import Column
 from lingrok.theory.predictions import plane_accuracy
-from lingrok.theory.unplanted import UnplantedLaw, swept
+from lingrok.theory.unplanted import swept
 
 GAMMA, ALPHA, END = 1e-3, 10.0, 10**14
 SETTINGS = [
@@ -56,7 +55,11 @@ def law(n_pos: int, n_neg: int, d: int) -> list[dict[str, float]]:
     drawn = unplanted_law(n_pos, n_neg, d=d, gamma=GAMMA, draws=DRAWS[d], seed=1)
     found = {
         "accuracy": drawn.accuracy(ALPHA), "offset": drawn.offset,
-        "half margin": drawn.half_margin, "swept": expected(drawn, n_pos, n_neg),
+        "half margin": drawn.half_margin,
+        "swept": swept(
+            drawn.half_margin, drawn.offset, drawn.angle, n_pos=n_pos, n_neg=n_neg, gamma=GAMMA,
+            d=d,
+        ),
     }  # fmt: skip
     times = drawn.time(LEVELS, ALPHA) if d == 2 else np.full((len(LEVELS), 1), np.nan)
     found |= {f"time {level:g}": values for level, values in zip(LEVELS, times, strict=True)}
@@ -72,12 +75,6 @@ def law(n_pos: int, n_neg: int, d: int) -> list[dict[str, float]]:
         for name, values in found.items()
     }
     return [rounded({name: q[i] for name, q in quantiles.items()}, 4) for i in range(QUANTILES)]
-
-
-def expected(drawn: UnplantedLaw, n_pos: int, n_neg: int) -> Any:
-    """Points to be expected where the drawn hyperplanes leave none."""
-    ends = drawn.half_margin, drawn.offset, drawn.angle
-    return swept(*ends, n_pos=n_pos, n_neg=n_neg, gamma=drawn.gamma, d=drawn.d)
 
 
 def column(name: str) -> Column | None:
