@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 
 from . import _checks
 from ._checks import FloatArray
+from .cube import row_chunks
 from .data import Dataset, need
 from .descent import Trajectory
 from .measures import same_dimension
@@ -200,9 +201,8 @@ class _AttackSpec:
 
     def chunks(self, width: int) -> Iterator["_Rows"]:
         """Rows to attack together, so many that arrays of `width` columns stay in cache."""
-        rows = max(1, _CHUNK // width)
-        for start in range(0, self.data.n, rows):
-            yield _Rows(self, slice(start, min(start + rows, self.data.n)))
+        for part in row_chunks(self.data.n, width, _CHUNK):
+            yield _Rows(self, part)
 
     def points(self, attack: "_Attack") -> FloatArray:
         """Attack all points; shape (n, d)."""

@@ -298,13 +298,10 @@ def _solve(
 
     shape, kind = (m * size, m * size), np.float64
     solution, _ = gmres(
-        LinearOperator(shape, matvec=apply, dtype=kind),
-        residual.ravel(),
+        LinearOperator(shape, matvec=apply, dtype=kind), residual.ravel(),
         M=LinearOperator(shape, matvec=precondition, dtype=kind),
-        rtol=1e-5 if m * size <= _DENSE else 1e-3,
-        restart=20,
-        maxiter=3,
-    )
+        rtol=1e-5 if m * size <= _DENSE else 1e-3, restart=20, maxiter=3,
+    )  # fmt: skip
     return np.asarray(solution).reshape(m, size)
 
 

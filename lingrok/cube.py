@@ -139,9 +139,9 @@ def _tilted(
     return -np.log1p(uniform * np.expm1(-rate * width)) / rate
 
 
-def row_chunks(n: int, d: int) -> list[slice]:
-    """Cut n rows of d numbers into parts that are worked on at once."""
-    rows = max(1, _AT_ONCE // d)
+def row_chunks(n: int, width: int, at_once: int | None = None) -> list[slice]:
+    """Cut n rows into parts, for work that makes `width` numbers a row, so many at once."""
+    rows = max(1, (at_once or _AT_ONCE) // width)
     return [slice(i, min(i + rows, n)) for i in range(0, n, rows)]
 
 

@@ -170,11 +170,7 @@ def sample_standard(
         For counts below zero or no point at all, more planted than sampled, d < 1, gamma out of
         range, and a missing seed.
     """
-    sizes = class_sizes(n_pos, n_neg)
-    planted = (_checks.count("sv_pos", sv_pos), _checks.count("sv_neg", sv_neg))
-    for name, k, n in zip(("sv_pos", "sv_neg"), planted, sizes, strict=True):
-        if k > n:
-            raise ValueError(f"{name} must be at most the {n} points of its class, got {k}")
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube = Cube(d, gamma, separator)
     if any(planted) and cube.inner < _LEAST_PLANTED * cube.reach:
         raise ValueError(
@@ -301,6 +297,15 @@ def class_sizes(n_pos: int, n_neg: int) -> tuple[int, int]:
     if sum(sizes) == 0:
         raise ValueError("n_pos and n_neg must give at least one point together, got 0 and 0")
     return sizes
+
+
+def planted_sizes(
+    n_pos: int, n_neg: int, sv_pos: int, sv_neg: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return both counts of points, and of those among them that are planted."""
+    sizes = class_sizes(n_pos, n_neg)
+    first = _checks.count("sv_pos", sv_pos, 0, sizes[0])
+    return sizes, (first, _checks.count("sv_neg", sv_neg, 0, sizes[1]))
 
 
 def _generator(seed: int | np.random.Generator) -> np.random.Generator:

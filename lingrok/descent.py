@@ -293,11 +293,8 @@ def trajectory(
     """Gather the thetas of a finished run."""
     d = problem.data.d
     return Trajectory(
-        steps=steps,
-        w=thetas[:, :d].copy(),
+        steps=steps, w=thetas[:, :d].copy(),
         b=thetas[:, d].copy() if problem.bias else np.zeros(len(steps)),
-        w_true=problem.data.w_true,
-        error_estimate=error_estimate,
-        gradient_evaluations=problem.gradients,
-        hessian_evaluations=problem.hessians,
-    )
+        w_true=problem.data.w_true, error_estimate=error_estimate,
+        gradient_evaluations=problem.gradients, hessian_evaluations=problem.hessians,
+    )  # fmt: skip

@@ -8,10 +8,11 @@ from scipy.integrate import cumulative_trapezoid
 
 from . import _checks
 from ._checks import FloatArray
+from .cube import row_chunks
 from .data import Dataset
 from .descent import Trajectory
 
-_AT_ONCE = 1 << 20  # numbers that a part of the rows makes: 8 MB
+SCORES = 1 << 20  # numbers that a part of the rows makes: 8 MB
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def accuracy(trajectory: Trajectory, data: Dataset) -> FloatArray:
     """
     same_dimension(trajectory, data)
     right = np.zeros(len(trajectory.steps), dtype=np.int64)
-    for part in row_chunks(data.n, len(right)):
+    for part in row_chunks(data.n, len(right), SCORES):
         scores = np.asarray(data.X[part]) @ trajectory.w.T  # rows may come from elsewhere
         scores += trajectory.b
         positive = np.asarray(data.y[part]) > 0
@@ -84,12 +85,6 @@ def same_dimension(trajectory: Trajectory, data: Dataset) -> None:
         raise ValueError(
             f"data must have the trajectory's d = {trajectory.w.shape[1]}, got {data.d}"
         )
-
-
-def row_chunks(n: int, width: int) -> list[slice]:
-    """Cut n rows into parts, for work that makes `width` numbers a row."""
-    rows = max(1, _AT_ONCE // width)
-    return [slice(start, start + rows) for start in range(0, n, rows)]
 
 
 def grokking_time(

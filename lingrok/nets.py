@@ -283,14 +283,11 @@ class NetRun:
     def trajectory(self) -> Trajectory:
         """Hyperplanes that a deep linear net amounts to."""
         planes = [self.net.hyperplane(theta) for theta in self.thetas]
+        w, b = (np.array(each) for each in zip(*planes, strict=True))
         return Trajectory(
-            steps=self.steps,
-            w=np.array([w for w, _ in planes]),
-            b=np.array([b for _, b in planes]),
-            w_true=self.data.w_true,
-            error_estimate=np.zeros(len(self.steps)),
-            gradient_evaluations=self.gradient_evaluations,
-        )
+            steps=self.steps, w=w, b=b, w_true=self.data.w_true,
+            error_estimate=np.zeros(len(w)), gradient_evaluations=self.gradient_evaluations,
+        )  # fmt: skip
 
 
 @traced

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ._checks import FloatArray
 from ._origin import traced
 from .data import Dataset
-from .descent import DivergenceError, Trajectory, plan
+from .descent import DivergenceError, Trajectory, plan, trajectory
 from .losses import Loss, Pieces
 from .problem import Problem, one_blas_thread
 
@@ -59,12 +59,8 @@ def piecewise_descent(
         for checkpoint in recorded.tolist():
             walker.go(checkpoint)
             thetas.append(walker.theta.copy())
-    path = np.array(thetas)
-    return Trajectory(
-        steps=recorded, w=path[:, : data.d], b=path[:, -1] if bias else np.zeros(len(path)),
-        w_true=data.w_true, error_estimate=np.zeros(len(path)),
-        gradient_evaluations=walker.count, hessian_evaluations=0,
-    )  # fmt: skip
+    problem.gradients = walker.count
+    return trajectory(problem, recorded, np.array(thetas), np.zeros(len(recorded)))
 
 
 class _Walker:

@@ -25,8 +25,7 @@ def _sigmoid(x: npt.NDArray[Any]) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-def _difference(z: npt.NDArray[Any], positive: npt.NDArray[np.bool_]) -> Any:
-    del positive
+def _difference(z: npt.NDArray[Any], _: npt.NDArray[np.bool_]) -> Any:
     return 1 - _sigmoid(z)
 
 
@@ -40,14 +39,12 @@ def _clamped_log(z: npt.NDArray[Any], positive: npt.NDArray[np.bool_]) -> Any:
     return by_p * (1 - p) * p
 
 
-def _logarithm(z: npt.NDArray[Any], positive: npt.NDArray[np.bool_]) -> Any:
-    del positive
+def _logarithm(z: npt.NDArray[Any], _: npt.NDArray[np.bool_]) -> Any:
     grown = np.exp(-z)
     return 1 / (1 + grown) * grown
 
 
-def _softplus(z: npt.NDArray[Any], positive: npt.NDArray[np.bool_]) -> Any:
-    del positive
+def _softplus(z: npt.NDArray[Any], _: npt.NDArray[np.bool_]) -> Any:
     grown = np.exp(-z)
     return np.where(z < -20, 1, grown / (grown + 1))
 

@@ -40,7 +40,7 @@ def test_chunks_change_nothing(monkeypatch):
     data = planted()
     run = fast_forward(data, 1e4)
     whole = bias_pull(run, data)
-    monkeypatch.setattr("lingrok.measures._AT_ONCE", 7 * len(run.steps))
+    monkeypatch.setattr("lingrok.theory.bias.SCORES", 7 * len(run.steps))
     chunked = bias_pull(run, data)
     for name in ("support", "population", "share", "magnitude"):
         assert getattr(chunked, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=1e-15)

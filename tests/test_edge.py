@@ -4,10 +4,10 @@ from math import comb
 
 import numpy as np
 import pytest
+from record_edge import across
 from scipy.stats import binom
 
 from lingrok import (
-    Dataset,
     check_assumption,
     edge,
     max_margin,
@@ -19,12 +19,6 @@ from lingrok import (
     widest_margin,
 )
 from lingrok.theory.edge import _intrinsic_volume
-
-
-def across(data):
-    """Planted points, in coordinates across w_true."""
-    return Dataset(data.X[data.planted] @ np.linalg.svd(data.w_true[None])[2][1:].T,
-                   data.y[data.planted])  # fmt: skip
 
 
 @pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (3, 2), (5, 5), (2, 10)])
@@ -67,11 +61,6 @@ def test_planted_points_are_separable_as_often(k, m, d):
     assert 0.2 < expected < 0.9
 
 
-def test_without_a_bias_a_coin_decides():
-    assert separable_share(9, 1, 4, bias=False) == pytest.approx((1 + 9 + 36) / 2**9)
-    assert separable_share(5, 5, 12, bias=False) == 1
-
-
 def test_assumption_31_holds_where_planted_points_are_not_separable():
     seen = set()
     for seed in range(24):
@@ -86,7 +75,6 @@ def test_assumption_31_holds_where_planted_points_are_not_separable():
 
 def test_the_edge_is_where_the_share_falls_from_1_to_0():
     assert edge() == pytest.approx(2, abs=1e-9)
-    assert edge(0.2, bias=False) == 2
     assert edge(0.2) == pytest.approx(edge(0.8))
     assert edge(7 / 8) == pytest.approx(3.431, abs=1e-3)
     for share in (0.5, 0.7, 7 / 8):
@@ -179,7 +167,6 @@ def test_a_class_of_more_planted_points_pushes_the_widest_away():
     [
         (lambda: separable_share(-1, 2, 3), "sv_pos"),
         (lambda: separable_share(2, 2, 1), "d must"),
-        (lambda: separable_share(2, 2, 3, bias=2), "bias"),
         (lambda: edge(1.0), "share must be above 0 and below 1"),
         (lambda: edge(0.0), "share must be above 0 and below 1"),
         (lambda: rest_width(0.0), "load must be above 0"),

@@ -34,12 +34,13 @@ from lingrok.losses import (
     polynomial,
 )
 from lingrok.rules import HeavyBall
-from lingrok.theory.meanfield import XI_WEIGHT, System
+from lingrok.theory.meanfield import System
 from lingrok.theory.population import lateral_variance, projections, slice_area
-from lingrok.theory.predictions import _Balance, lateral_distribution
+from lingrok.theory.predictions import _Balance, lateral_distribution, plane_accuracy
 
 DIMENSIONS = (1, 2, 3, 16, 256, 1024)
 SIGMAS = 4.0  # of what chance may do; seeds are fixed, so a test fails always or never
+MEDIAN_SIZE = 0.6744897501960817  # of a normal variable
 
 
 def only_planted(steps, many=30, few=10, **setting):
@@ -118,8 +119,8 @@ def test_at_rest_points_hold_themselves_back_by_as_many_directions_as_are_learne
     state = np.array([250.0, 0.3 * bias, 0.05, 10.0])
     for _ in range(80):
         state[2:] += 0.4 * state[3] * system.rates(state[None])[0][0, 2:]
-    near, _, _, hold = system.points(state)
-    leverage = XI_WEIGHT @ (1 - 1 / hold)
+    near, _, r, _, slope = system.margins(state, system.xi)
+    leverage = system.chance @ (1 - 1 / (1 + r * slope))
     assert 500 * system.share[near] @ leverage == pytest.approx(31 + bias, rel=1e-6)
 
 
@@ -136,14 +137,16 @@ def test_a_penalty_draws_back_all_that_it_falls_on():
 def test_every_margin_solves_its_equation():
     system = System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True)
     state = np.array([3.0, 0.5, 0.4, 200.0])  # a point holds itself back by up to 500
-    near, s, slope, hold = system.points(state)
-    r = system.reaction * state[3] * system.variance[near]
-    z = -np.log(s / (1 - s))
-    xi = np.polynomial.hermite_e.hermegauss(8)[0][:, None]
-    x = 3.0 * system.u[near] + 0.5 * system.y[near] + np.sqrt(0.4 * system.variance[near]) * xi
+    xi = np.linspace(-4, 4, 8)
+    near, z, _, s, slope = system.margins(state, xi)
+    r, spread = (
+        system.reaction * 200.0 * system.variance[near],
+        np.sqrt(0.4 * system.variance[near]),
+    )
+    x = 3.0 * system.u[near] + 0.5 * system.y[near] + spread * xi[:, None]
     np.testing.assert_allclose(z, x + r * s, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(z, -np.log(s / (1 - s)), rtol=1e-7, atol=1e-7)
     np.testing.assert_allclose(slope, s * (1 - s), rtol=1e-12)
-    np.testing.assert_allclose(hold, 1 + r * slope, rtol=1e-12)
 
 
 def test_the_bias_first_sits_at_the_log_ratio_and_ends_at_half_of_it():
@@ -210,7 +213,7 @@ def test_margins_may_spread_further_where_pulls_fall_slower(loss):
     nearest = np.array([20.0])
     fall = -central(lambda z: np.log(loss.slope(z)), nearest, 1e-5)
     spread = np.sqrt(0.5 * system.variance[0])
-    left = system.ends(0.0, np.array([4000.0, 0.3, 0.5, 1.0]))
+    left = system.ends(np.array([4000.0, 0.3, 0.5, 1.0]))
     assert 3 - left == pytest.approx(spread * min(1, fall.item()), rel=1e-6)
 
 
@@ -294,11 +297,13 @@ def test_a_step_through_the_shell_moves_smoothly():
 def test_accuracy_of_a_tilted_line_is_what_it_cuts_off_the_segments():
     tilt = 1e-4
     field = hand_made([0.0], 100 * tilt)
-    median = 0.6744897501960817 * tilt  # of a normal variable's size
+    median = MEDIAN_SIZE * tilt
     offset = np.linspace(5e-4, 1e-2, 2001)
     expected = np.mean(np.clip(0.5 + offset / (2 * median * 5 * np.sqrt(2)), 0, 1))
-    assert predicted_accuracy(field, quantile=0.5)[0] == pytest.approx(expected, abs=1e-3)
-    assert predicted_accuracy(field, quantile=0.9)[0] < expected
+    planes = np.ones(2), median * np.array([1, -2]), np.zeros(2)
+    one, steeper = plane_accuracy(*planes, d=2, gamma=1e-3, alpha=10.0)
+    assert one == pytest.approx(expected, abs=1e-3)
+    assert steeper < expected
     assert predicted_accuracy(field)[0] == pytest.approx(expected, abs=0.05)
 
 
@@ -320,7 +325,8 @@ def test_a_time_is_where_the_curve_crosses_and_its_spread_is_ordered():
     distance = predicted_grokking_time(field, eps=0.05, by="distance")
     level = 5e-4 * (1 + 2 * 0.05 * 19)
     assert distance.median == crossing_time(field.steps, field.distance, level)
-    curve = 1 - predicted_accuracy(field, quantile=0.5)
+    planes = field.along, MEDIAN_SIZE * field.lateral, field.b
+    curve = 1 - plane_accuracy(*planes, d=2, gamma=1e-3, alpha=10.0)
     assert accuracy.median == pytest.approx(crossing_time(field.steps, curve, 0.05), rel=0.01)
     for time in (accuracy, distance):
         assert time.low < time.median < time.high < 1.5 * time.low
@@ -515,12 +521,6 @@ def test_the_quadrature_refuses(wrong, name, value):
         quadrature_time(0.1, **{"n": 100, "sv_pos": 20, "sv_neg": 10, "gamma": 1e-3} | wrong)
 
 
-@pytest.mark.parametrize("quantile", [0, 1, -0.2])
-def test_accuracy_refuses_a_quantile(quantile):
-    with refuses("quantile", repr(quantile)):
-        predicted_accuracy(mean_field(**SETTING), quantile=quantile)
-
-
 # Other losses, and penalties
 
 
@@ -554,16 +554,13 @@ def test_predicts_accuracy_under_other_losses(loss):
 def test_every_margin_solves_its_equation_under_other_losses(loss):
     system = System((60, 60), (20, 10), d=40, gamma=1e-2, lr=0.1, bias=True, loss=loss)
     state = np.array([0.5, 0.2, 0.05, 20.0])
-    near, s, slope, hold = system.points(state)
+    xi = np.linspace(-4, 4, 8)
+    near, _, _, s, slope = system.margins(state, xi)
     x = 0.5 * system.u[near] + 0.2 * system.y[near]
-    x = (
-        x
-        + np.sqrt(0.05 * system.variance[near]) * np.polynomial.hermite_e.hermegauss(8)[0][:, None]
-    )
+    x = x + np.sqrt(0.05 * system.variance[near]) * xi[:, None]
     r = system.reaction * state[3] * system.variance[near]
     pull, curvature = system.pull(x + r * s, system.width[near])
     np.testing.assert_allclose(s, pull, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(hold, 1 + r * slope, rtol=1e-12)
     np.testing.assert_allclose(slope, curvature, rtol=1e-3, atol=1e-6)
 
 

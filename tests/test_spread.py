@@ -75,16 +75,13 @@ def test_minima_vary_as_predicted_where_points_are_few_a_dimension():
     # At a given length of w: descent on b, |v|^2 and theta alone
     state = np.array([2 * margin / 1e-2, 0.3, 0.05, 1.0])
     for _ in range(4000):
-        near, s, slope, hold = system.points(state)
+        near, pull, curved, squared = system.means(state)
         share = system.share[near]
         lateral = share * system.variance[near]
-        weight = np.outer(np.polynomial.hermite_e.hermegauss(8)[1] / np.sqrt(2 * np.pi), lateral)
-        K, Q = (weight * slope / hold).sum(), (weight * s**2).sum()
-        push = (weight * s / system.variance[near] * system.y[near]).sum()
-        theta = 1 / K
+        theta = 1 / (lateral @ curved)
         state = np.array([
-            state[0], state[1] + 0.5 * push / (weight * slope / hold / system.variance[near]).sum(),
-            0.7 * state[2] + 0.3 * system.load * theta**2 * Q, theta,
+            state[0], state[1] + 0.5 * (share * system.y[near] @ pull) / (share @ curved),
+            0.7 * state[2] + 0.3 * system.load * theta**2 * (lateral @ squared), theta,
         ])  # fmt: skip
     local = _fluctuations(system, state[None])
     forces, drift, answer = local.forces[0], local.drift[0], local.answer[0]
@@ -107,17 +104,14 @@ def test_for_equal_planting_b_varies_like_a_sum_of_so_many_pulls():
         80, 80, 10**8, sv_pos=80, sv_neg=80, d=16, gamma=1e-2, checkpoints=[10**7, 10**8]
     )
     system = System((80, 80), (80, 80), d=16, gamma=1e-2, lr=1e-2, bias=True)
-    _, weight = np.polynomial.hermite_e.hermegauss(8)
-    weight /= weight.sum()
     for i in range(2):
         square = field.lateral[i] ** 2
         theta = 1.0
         for _ in range(200):
-            _, s, slope, hold = system.points(np.array([field.along[i], 0, square, theta]))
-            k = slope[:, :2] / hold[:, :2]
-            theta = 1 / (system.variance[0] * weight @ k[:, 0])
-        s = s[:, 0]
-        closed = np.sqrt((weight @ s**2 - (weight @ s) ** 2) / 160) / (weight @ k[:, 0])
+            now = np.array([field.along[i], 0, square, theta])
+            pull, curved, squared = (one[0] for one in system.means(now)[1:])
+            theta = 1 / (system.variance[0] * curved)
+        closed = np.sqrt((squared - pull**2) / 160) / curved
         assert field.b_sd[i] == pytest.approx(closed, rel=0.01)
         assert field.covariance[i, 1, 2] == pytest.approx(0, abs=1e-9 * square * closed)
 

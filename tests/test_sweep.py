@@ -12,14 +12,13 @@ import joblib
 import numpy as np
 import pytest
 import record_delays
-import record_grokking_times
 import record_losses
 import record_nets
 import record_noise
 import record_optimisers
-import record_outside
 import record_readings
 import record_real
+import recording
 from problems import blobs, planted, refuses, relative_error, thetas
 
 from lingrok import accuracy, crossing_time, ensemble, fast_forward, gradient_descent, records
@@ -244,18 +243,16 @@ def test_measures_what_one_reads_off_a_run():
     assert np.isnan(found["at 1e9"])
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *(tool.RECORD for tool in (
-            record_grokking_times, record_losses, record_optimisers, record_outside,
-            record_readings, record_real,
-        )),
-        records.DATA / "noise.csv", records.DATA / "separable.csv",
-    ],
-)  # fmt: skip
-def test_the_tool_writes_its_record_byte_for_byte(path):
-    assert record_grokking_times.written(records.load(path.stem)) == path.read_bytes()
+MADE = [
+    one for one in records.read_manifest(records.DATA).values()
+    if one["recipe"]["command"].startswith("python tools/record_")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("resource", MADE, ids=lambda one: one["name"])
+def test_a_tool_writes_its_record_byte_for_byte(resource):
+    table = records.load(resource["name"])
+    assert recording.written(table) == (records.DATA / resource["path"]).read_bytes()
 
 
 def test_readings_are_recorded_as_they_come_out():

@@ -1,4 +1,4 @@
-"""Make data/bands.csv, or go on with it after a stop: some ten minutes on two cores.
+"""Make data/bands.csv, or go on with it after a stop.
 
     python tools/record_bands.py [JOBS]
 
@@ -7,37 +7,27 @@ the predicted bands are judged by, fixed before the theory of the spread that th
 """
 
 import sys
-import time
 from functools import partial
-from pathlib import Path
 
-from record_grokking_times import described, run, wide, written
+import pandas as pd
+from record_grokking_times import run, wide
+from recording import record
 
-from lingrok import records
-from lingrok.runs.sweep import sweep
-
-RECORD = records.DATA / "bands.csv"
 SEEDS = range(1000, 1060)
 RTOL = 1e-5  # sixty seeds determine a median to a per cent, no more
 KEPT = ("distance", "accuracy", "rho")  # times at all levels, and what theorem 4.6 bounds
 
 
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    settings = wide(40, scramble=18)
-    table = sweep(partial(run, rtol=RTOL), settings, SEEDS, store=store, jobs=jobs, progress=True)
+def kept(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the setting, and what bands are predicted for."""
     first = table.columns.get_loc("seed") + 1
-    table = table[[*table.columns[:first], *(c for c in table if c.startswith(KEPT))]]
-    records.enter(
-        record, written(table), title="Grokking times that judge the predicted bands, a row a run",
-        columns={name: described(name) for name in table},
-        key=list(table.columns[:first]),
-        recipe={
-            "command": "python tools/record_bands.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
+    return table[[*table.columns[:first], *(c for c in table if c.startswith(KEPT))]]
+
+
+def main(jobs: int = 2) -> None:
+    record(
+        "record_bands.py", "bands", "Grokking times that judge the predicted bands, a row a run",
+        partial(run, rtol=RTOL), [(wide(40, scramble=18), SEEDS)], jobs=jobs, finish=kept,
     )  # fmt: skip
 
 

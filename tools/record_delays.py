@@ -1,4 +1,4 @@
-"""Make data/delays.csv, or go on with it after a stop: some ten minutes on two cores.
+"""Make data/delays.csv, or go on with it after a stop.
 
     python tools/record_delays.py [JOBS]
 
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from record_grokking_times import described, written
 from record_losses import LOSSES
 from record_nets import sets as drawn
 from record_noise import draw
-from record_optimisers import DEEP, DEEPER, PLANE, RULES
+from record_optimisers import DEEP, DEEPER, RULES
 from record_optimisers import sets as oriented
+from recording import PLANE, Setting, enter, rounded, swept
 from tqdm import tqdm
 
 from lingrok import (
@@ -44,9 +44,7 @@ from lingrok.descent import Trajectory
 from lingrok.kernels import circle, features
 from lingrok.nets import Net, train
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-LIST, RECORD = records.DATA / "delay-settings.csv", records.DATA / "delays.csv"
 CUBE = ("n_pos", "n_neg", "sv_pos", "sv_neg", "d", "gamma", "lr", "alpha")
 NOTHING = {"loss": "logistic", "l2": 0.0, "rule": "plain", "orientation": "diagonal", "depth": 1,
            "flips": 0, "kernel": "none"}  # fmt: skip
@@ -64,7 +62,6 @@ BASE = {"lr": 1e-2, "alpha": 10.0}
 PLACES = {"plane": PLANE | BASE, "d = 16": DEEP | BASE, "d = 64": DEEPER | BASE}
 KERNELS = ("polynomial, degree 2", "polynomial, degree 3", "Gaussian, width 5", "Gaussian, width 3",
            "Gaussian, width 2")  # fmt: skip
-Setting = dict[str, Any]
 
 
 def settings() -> list[Setting]:
@@ -283,7 +280,7 @@ def measured(name: str, seed: int, **one: Any) -> dict[str, float]:  # noqa: ARG
         momentum = {"rule": ALL_RULES[one["rule"]]} if one["rule"] != "plain" else {}
         run = fast_forward(data, FINE[-1], rtol=1e-5, l2=one["l2"], checkpoints=FINE, **momentum)
     time = crossing_time(run.steps, 1 - accuracy(run, shell), 0.05)
-    return {"time": float(f"{time:.6g}")}
+    return rounded({"time": time}, 6)
 
 
 def recorded(one: Setting) -> np.ndarray | None:
@@ -331,20 +328,15 @@ def write_settings() -> None:
         "orientation": "of the separator, as in optimisers.csv",
     }  # fmt: skip
     numbers = {"l2": "number", "allowed": "number", "depth": "integer", "flips": "integer"}
-    columns = {
-        name: Column(numbers.get(name, "string"), words[name]) if name in words else described(name)
-        for name in table
-    }
-    records.enter(
-        LIST, written(table), title="Settings whose delays chapter 14 predicts, a row a setting",
-        columns=columns, key=["kind", "name"],
-        recipe={"command": "python tools/record_delays.py settings", "seconds": 0.0},
+    own = {name: Column(numbers.get(name, "string"), what) for name, what in words.items()}
+    enter(
+        "record_delays.py settings", "delay-settings",
+        "Settings whose delays chapter 14 predicts, a row a setting", table, seconds=0.0,
+        key=["kind", "name"], own=own.get,
     )  # fmt: skip
 
 
 def main(jobs: int = 2) -> None:
-    store = RECORD.parent / ".work" / RECORD.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
     began, rows = time.perf_counter(), []
     listed = records.load("delay-settings").to_dict("records")
     told = Parallel(n_jobs=jobs)(delayed(predicted)(one) for one in listed)
@@ -353,20 +345,13 @@ def main(jobs: int = 2) -> None:
         if times is None:
             part = {key: value for key, value in one.items() if key not in {"kind", "allowed"}}
             until = foretold if one["depth"] > 1 else 0
-            times = sweep(measured, [part | {"until": until}], seeds(one), store=store, jobs=jobs)
-            times = times["time"].to_numpy()
+            parts = [([part | {"until": until}], seeds(one))]
+            times = swept("delays", measured, parts, jobs=jobs)["time"].to_numpy()
         low, high = np.quantile(times, (0.1, 0.9), method="inverted_cdf")
         found = {"predicted": foretold, "law": limit(one), "low": low, "measured": np.median(times),
                  "high": high}  # fmt: skip
-        rows.append(
-            {
-                "kind": one["kind"],
-                "name": one["name"],
-                "allowed": one["allowed"],
-                "seeds": len(times),
-            }
-            | {name: float(f"{value:.5g}") for name, value in found.items()}
-        )
+        told_of = {name: one[name] for name in ("kind", "name", "allowed")}
+        rows.append(told_of | {"seeds": len(times)} | rounded(found, 5))
     number = {
         "allowed": "factor less one that the prediction may be off by",
         "predicted": "step from which on 95 % are right, by the mean field and a clock",
@@ -378,14 +363,10 @@ def main(jobs: int = 2) -> None:
         "name": Column("string", "of the setting, as in delay-settings.csv"),
         "seeds": Column("integer", "runs"),
     } | {name: Column("number", what) for name, what in number.items()}
-    table = pd.DataFrame(rows)
-    records.enter(
-        RECORD, written(table), title="Delays, predicted and measured, a row a setting",
-        columns={name: columns[name] for name in table}, key=["kind", "name"],
-        recipe={
-            "command": "python tools/record_delays.py",
-            "seconds": round(time.perf_counter() - began, 1),
-        },
+    enter(
+        "record_delays.py", "delays", "Delays, predicted and measured, a row a setting",
+        pd.DataFrame(rows), key=["kind", "name"], own=columns.get,
+        seconds=time.perf_counter() - began,
     )  # fmt: skip
 
 

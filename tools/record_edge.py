@@ -1,4 +1,4 @@
-"""Make data/edge.csv, or go on after a stop: half an hour on one core.
+"""Make data/edge.csv, or go on after a stop.
 
     python tools/record_edge.py [JOBS]
 
@@ -8,13 +8,10 @@ makes some of it again and compares.
 """
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from record_grokking_times import described, written
+from recording import beside, record, rounded
 
 from lingrok import (
     Dataset,
@@ -25,7 +22,6 @@ from lingrok import (
     max_margin,
     mean_field,
     predicted_grokking_time,
-    records,
     sample_concentrated,
     sample_standard,
     separable_share,
@@ -33,7 +29,6 @@ from lingrok import (
     widest_margin,
 )
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
 GAMMA, POINTS = 1e-2, 4  # points for each planted one
 LEVELS = (0.05, 0.02)
@@ -82,10 +77,10 @@ def one(d: int, sv_pos: int, sv_neg: int, steps: int, seed: int) -> dict[str, fl
         run = fast_forward(data, steps, rtol=1e-4, checkpoints=at)
         right = accuracy(run, shell)
         found |= {f"time {eps:g}": crossing_time(at, 1 - right, eps) for eps in LEVELS}
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
+    return rounded(found, 4)
 
 
-def foreseen(d: int, sv_pos: int, sv_neg: int, steps: int, seed: int) -> dict[str, float]:  # noqa: ARG001
+def foreseen(d: int, sv_pos: int, sv_neg: int, steps: int) -> dict[str, float]:
     """Foresee a setting."""
     half, planted = POINTS * (sv_pos + sv_neg) // 2, {"sv_pos": sv_pos, "sv_neg": sv_neg}
     end = widest_margin(half, half, d=d, gamma=GAMMA, **planted)
@@ -104,7 +99,7 @@ def foreseen(d: int, sv_pos: int, sv_neg: int, steps: int, seed: int) -> dict[st
         found |= {
             f"theory {eps:g}": predicted_grokking_time(field, eps=eps).median for eps in LEVELS
         }
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
+    return rounded(found, 4)
 
 
 def setting(d: int, ratio: float, share: float, steps: float = 0) -> dict[str, Any]:
@@ -123,12 +118,12 @@ def parts() -> list[tuple[list[dict[str, Any]], range]]:
     ]  # fmt: skip
     runs = [
         ([setting(d, r, 0.5, LONG[d] if r < 2.4 else 3e8) for r in ratios], range(RUNS[d]))
-        for d, ratios in TIMED.items() if ratios
+        for d, ratios in TIMED.items()
     ]  # fmt: skip
-    return [*runs[:2], (ends + uneven, range(20)), *runs[2:]]
+    return [(ends + uneven, range(20)), *runs]
 
 
-def column(name: str) -> Column:
+def column(name: str) -> Column | None:
     """Say what a column holds."""
     what, _, eps = name.partition(" ")
     theory = "; foreseen" if what == "theory" else ""
@@ -147,34 +142,16 @@ def column(name: str) -> Column:
         return Column(
             "number", f"step from which on the concentrated accuracy is above 1 - {eps}{theory}"
         )
-    return described(name)
+    return None
 
 
-def main(jobs: str = "1") -> None:
-    file = records.DATA / "edge.csv"
-    store = file.parent / ".work" / "edge" / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    table = pd.concat(
-        sweep(one, some, seeds, store=store, jobs=int(jobs), progress=True)
-        for some, seeds in parts()
-    )
-    of = list(table.columns[: table.columns.get_loc("seed")])
-    some = table[of].drop_duplicates().to_dict("records")
-    theory = sweep(foreseen, some, range(1), jobs=int(jobs), progress=True).drop(columns="seed")
-    table = table.merge(theory, on=of)
-    columns = list(table)
-    records.enter(
-        Path(file), written(table),
-        title="Few planted points a dimension: separability, end and time, a row a seed",
-        columns={name: column(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_edge.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
+def main(jobs: int = 1) -> None:
+    record(
+        "record_edge.py", "edge",
+        "Few planted points a dimension: separability, end and time, a row a seed", one, parts(),
+        jobs=jobs, own=column, finish=lambda table: beside(table, foreseen, jobs=jobs),
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*map(int, sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Make data/grokking-times.csv, or go on with it after a stop: some five minutes on two cores.
+"""Make data/grokking-times.csv, or go on with it after a stop.
 
     python tools/record_grokking_times.py [JOBS]
 
@@ -6,29 +6,23 @@ The runs behind chapter 7 that are too many to be made while the book is built: 
 all parameters, and lines and corners of it. Chapter 7 makes some of them again and compares.
 """
 
-import csv
-import io
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from recording import record, rounded
 from scipy.stats import qmc
 
-from lingrok import quadrature_time, records
-from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import measured_times, sweep
+from lingrok import quadrature_time
+from lingrok.runs.sweep import measured_times
 
-RECORD = records.DATA / "grokking-times.csv"
 DIMENSIONS = (2, 2, 3, 4, 8, 16, 32, 64, 128, 256)
 ALPHAS = (2.0, 5.0, 10.0, 30.0)
 
 
 def run(family: str, **arguments: Any) -> dict[str, float]:  # noqa: ARG001 - a label of the record
     """Measure, to digits that are there on any machine."""
-    return {name: float(f"{value:.6g}") for name, value in measured_times(**arguments).items()}
+    return rounded(measured_times(**arguments), 6)
 
 
 def setting(family: str, **given: Any) -> dict[str, Any]:
@@ -91,68 +85,10 @@ def crowded() -> list[dict[str, Any]]:
     ]
 
 
-def described(name: str) -> Column:
-    """Say what a column holds."""
-    what, _, eps = name.partition(" ")
-    return {
-        "family": Column("string", "part of the design: wide, a line or a corner"),
-        "n_pos": Column("integer", "points of class +1, planted ones included"),
-        "n_neg": Column("integer", "points of class -1, planted ones included"),
-        "sv_pos": Column("integer", "points of class +1 planted on the margin"),
-        "sv_neg": Column("integer", "points of class -1 planted on the margin"),
-        "d": Column("integer", "dimensions"),
-        "gamma": Column("number", "full width of the margin"),
-        "lr": Column("number", "learning rate, for the mean of the losses"),
-        "alpha": Column("number", "outer edge of the test's shell, in gamma"),
-        "steps": Column("integer", "length of the run"),
-        "seed": Column("integer", "seed of the points"),
-        "distance": Column(
-            "number", f"step from which on |b| / ||w|| is below theorem 4.6's level, eps {eps}"
-        ),
-        "accuracy": Column(
-            "number", f"step from which on the concentrated accuracy is above 1 - {eps}"
-        ),
-        "train": Column("number", f"T_tr of definition 3.4, in steps, eps {eps}"),
-        "test": Column("number", f"T_te of definition 3.4, concentrated test, in steps, eps {eps}"),
-        "rho": Column("number", "largest ||w(t) - w_hat log t|| in the run"),
-        "at": Column("number", f"concentrated accuracy at step {eps}; NaN beyond the run"),
-    }[what]
-
-
-def written(table: pd.DataFrame) -> bytes:
-    """Write a table so that equal numbers look equal, in an order that no machine changes."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, str):
-            return value
-        if not np.isfinite(value):  # as table schemas spell them
-            return "NaN" if np.isnan(value) else "INF" if value > 0 else "-INF"
-        return str(int(value)) if float(value).is_integer() else repr(float(value))
-
-    buffer = io.StringIO()
-    lines = csv.writer(buffer, lineterminator="\n")
-    lines.writerow(table)
-    lines.writerows([text(value) for value in row] for row in table.itertuples(index=False))
-    header, *rows = buffer.getvalue().splitlines()
-    return "\n".join([header, *sorted(rows), ""]).encode()
-
-
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start, parts = time.perf_counter(), []
-    for settings, seeds in ((wide(), 20), (lines(), 20), (few(), 24), (crowded(), 12)):
-        parts.append(sweep(run, settings, range(seeds), store=store, jobs=jobs, progress=True))
-    columns = list(parts[0])
-    records.enter(
-        record, written(pd.concat(parts)), title="Grokking times over all parameters, a row a run",
-        columns={name: described(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_grokking_times.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
-    )  # fmt: skip
+def main(jobs: int = 2) -> None:
+    parts = [(wide(), range(20)), (lines(), range(20)), (few(), range(24)), (crowded(), range(12))]
+    title = "Grokking times over all parameters, a row a run"
+    record("record_grokking_times.py", "grokking-times", title, run, parts, jobs=jobs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make data/losses.csv, or go on with it after a stop: some ten minutes on two cores.
+"""Make data/losses.csv, or go on with it after a stop.
 
     python tools/record_losses.py [JOBS]
 
@@ -8,18 +8,14 @@ and compares.
 """
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from record_grokking_times import described, run, setting, written
+from record_grokking_times import run, setting
+from recording import record
 
-from lingrok import losses, records
+from lingrok import losses
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "losses.csv"
 SEEDS, FEW = range(24), range(6)
 LOSSES = {
     "logistic": losses.LOGISTIC,
@@ -41,25 +37,19 @@ def run_loss(loss: str, **arguments: Any) -> dict[str, float]:
     return run(loss=LOSSES[loss], rtol=1e-4, **arguments)
 
 
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start, parts = time.perf_counter(), []
-    for loss in LOSSES:
-        for name, place in PLACES.items():
-            slow = loss == "hinge, rounded off" and name == "d = 64"
-            settings, seeds = [{"loss": loss} | place | {"family": name}], FEW if slow else SEEDS
-            parts.append(sweep(run_loss, settings, seeds, store=store, jobs=jobs, progress=True))
-    columns = list(parts[0])
-    loss = Column("string", "pointwise loss of the margin")
-    records.enter(
-        record, written(pd.concat(parts)), title="Six losses in three dimensions, a row a run",
-        columns={name: loss if name == "loss" else described(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_losses.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
+def main(jobs: int = 2) -> None:
+    parts = [
+        (
+            [{"loss": loss} | place | {"family": name}],
+            FEW if loss == "hinge, rounded off" and name == "d = 64" else SEEDS,
+        )
+        for loss in LOSSES
+        for name, place in PLACES.items()
+    ]
+    own = {"loss": Column("string", "pointwise loss of the margin")}
+    record(
+        "record_losses.py", "losses", "Six losses in three dimensions, a row a run", run_loss,
+        parts, jobs=jobs, own=own.get,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Make data/nets.csv, or go on with it after a stop: half an hour on two cores.
+"""Make data/nets.csv, or go on with it after a stop.
 
     python tools/record_nets.py [JOBS]
 
@@ -8,57 +8,64 @@ makes some of it again and compares.
 """
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from record_grokking_times import described, written
+from recording import PLANE, record, rounded
 
-from lingrok import Dataset, crossing_time, records, sample_concentrated, sample_standard
+from lingrok import Dataset, crossing_time
 from lingrok.nets import Net, train
+from lingrok.runs.ensemble import Sampler
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "nets.csv"
-PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
+ALONG = np.linspace(-0.8, 0.8, 81)[:, None] * 5 * np.array([1.0, -1.0])  # places on the separator
+NORMAL = np.array([1.0, 1.0]) / 2**0.5  # of the separator
 CHECKPOINTS = np.unique(np.round(np.geomspace(1, 10**6.4, 33)).astype(np.int64))
 RELU = {
     "widths": "64", "activation": "relu", "biases": "all", "start": 1.0, "l2": 0.0, "lr": 0.1,
     "steps": 100_000,
 }  # fmt: skip
+COLUMNS = {
+    "widths": Column("string", "of the hidden layers, from the first to the last"),
+    "activation": Column("string", "of the hidden layers: relu or linear"),
+    "biases": Column("string", "layers that have them: none, first, last or all"),
+    "start": Column("number", "times He's deviations; length of the product, linear"),
+    "l2": Column("number", "lambda of the penalty on all weights"),
+    "lr": Column("number", "learning rate"),
+    "training 0.01": Column("number", "step from which 0.99 of points not planted are right"),
+    "end": Column("number", "concentrated accuracy at the end"),
+    "standard": Column("number", "standard accuracy at the end"),
+    "unplanted": Column("number", "accuracy at the end on training points not planted"),
+    "zero set": Column("number", "its distance from the separator, in half margins, RMS"),
+    "norm": Column("number", "length of w at the end; NaN with ReLU"),
+    "b": Column("number", "bias at the end; NaN with ReLU"),
+}
 
 
-def sets(seed: int, **setting: Any) -> tuple[Dataset, Dataset, Dataset]:
+def sets(seed: int, **setting: Any) -> tuple[Dataset, ...]:
     """Draw the training set, a standard and a concentrated test, as `ensemble` does."""
-    train_seed, standard, test = np.random.default_rng(seed).spawn(3)
-    cube: dict[str, Any] = {"d": setting["d"], "gamma": setting["gamma"]}
-    planted = {name: setting[name] for name in ("n_pos", "n_neg", "sv_pos", "sv_neg")}
-    return (
-        sample_standard(**planted, **cube, seed=train_seed),
-        sample_standard(1000, 1000, **cube, seed=standard),
-        sample_concentrated(1000, 1000, **cube, seed=test),
-    )
+    return tuple(Sampler(**setting, alpha=10.0, n_test=2000)(seed).values())
+
+
+def crossings(net: Net, theta: np.ndarray, gamma: float) -> np.ndarray:
+    """Where the zero set is, seen from the true separator; + is class +1's side.
+
+    A place without a zero within one unit of it counts as one unit away.
+    """
+    away = np.unique(np.r_[0.0, np.geomspace(gamma / 100, 1, 200)])
+    away = np.r_[-away[:0:-1], away]
+    points = ALONG[:, None] + away[None, :, None] * NORMAL
+    signs = net.scores(theta, points.reshape(-1, 2)).reshape(len(ALONG), -1) > 0
+    # The crossing that is nearest to the separator
+    crosses = signs[:, 1:] != signs[:, :-1]
+    middle = (away[1:] + away[:-1]) / 2
+    nearest = np.argmin(np.where(crosses, np.abs(middle), np.inf), axis=1)
+    return np.where(crosses.any(axis=1), middle[nearest], 1.0)
 
 
 def zero_set(net: Net, theta: np.ndarray, gamma: float) -> float:
-    """Root mean square of the zero set's distance from the true separator, in half margins.
-
-    Along the inner eight tenths of the separator; a place without a zero within one unit of it
-    counts as one unit away.
-    """
-    along = np.linspace(-0.8, 0.8, 81) * 5 * 2**0.5
-    away = np.unique(np.r_[0.0, np.geomspace(gamma / 100, 1, 200)])
-    away = np.r_[-away[:0:-1], away]
-    normal, other = np.array([1.0, 1.0]) / 2**0.5, np.array([1.0, -1.0]) / 2**0.5
-    points = along[:, None, None] * other + away[None, :, None] * normal
-    signs = net.scores(theta, points.reshape(-1, 2)).reshape(len(along), -1) > 0
-    # The crossing that is nearest to the separator
-    crosses = signs[:, 1:] != signs[:, :-1]
-    middle = np.abs(away[1:] + away[:-1]) / 2
-    nearest = np.where(crosses, middle, 1.0).min(axis=1)
-    return float(np.sqrt(np.mean(nearest**2)) / (gamma / 2))
+    """Root mean square of the zero set's distance from the true separator, in half margins."""
+    return float(np.sqrt(np.mean(crossings(net, theta, gamma) ** 2)) / (gamma / 2))
 
 
 def run(  # noqa: PLR0917
@@ -90,7 +97,7 @@ def run(  # noqa: PLR0917
     else:
         found |= dict.fromkeys(("distance 0", "norm", "b"), np.nan)
     found |= {f"at {t}": right[at == t][0] if t <= steps else np.nan for t in CHECKPOINTS}
-    return {name: float(f"{value:.6g}") for name, value in found.items()}
+    return rounded(found, 6)
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
@@ -122,43 +129,9 @@ def settings() -> list[tuple[list[dict[str, Any]], range]]:
     ]
 
 
-def column(name: str) -> Column:
-    """Say what a column holds."""
-    own = {
-        "widths": Column("string", "of the hidden layers, from the first to the last"),
-        "activation": Column("string", "of the hidden layers: relu or linear"),
-        "biases": Column("string", "layers that have them: none, first, last or all"),
-        "start": Column("number", "times He's deviations; length of the product, linear"),
-        "l2": Column("number", "lambda of the penalty on all weights"),
-        "lr": Column("number", "learning rate"),
-        "training 0.01": Column("number", "step from which 0.99 of points not planted are right"),
-        "end": Column("number", "concentrated accuracy at the end"),
-        "standard": Column("number", "standard accuracy at the end"),
-        "unplanted": Column("number", "accuracy at the end on training points not planted"),
-        "zero set": Column("number", "its distance from the separator, in half margins, RMS"),
-        "norm": Column("number", "length of w at the end; NaN with ReLU"),
-        "b": Column("number", "bias at the end; NaN with ReLU"),
-    }
-    return own.get(name) or described(name)
-
-
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    parts = [
-        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in settings()
-    ]
-    columns = list(parts[0])
-    records.enter(
-        record, written(pd.concat(parts)), title="Nets on the paper's data, a row a run",
-        columns={name: column(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_nets.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
-    )  # fmt: skip
+def main(jobs: int = 2) -> None:
+    title = "Nets on the paper's data, a row a run"
+    record("record_nets.py", "nets", title, run, settings(), jobs=jobs, own=COLUMNS.get)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make data/noise.csv and data/separable.csv, or go on after a stop: half an hour on two cores.
+"""Make data/noise.csv and data/separable.csv, or go on after a stop.
 
     python tools/record_noise.py [JOBS [noise | separable]]
 
@@ -7,14 +7,10 @@ points with wrong labels are separated again. Chapter 12 makes some of it again 
 """
 
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from record_grokking_times import described, written
+from recording import beside, record, rounded
 from scipy.stats import qmc
 
 from lingrok import (
@@ -23,20 +19,29 @@ from lingrok import (
     max_margin,
     minimiser,
     noise_law,
-    records,
     sample_concentrated,
     sample_standard,
     separability_threshold,
     separation,
 )
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
 PAPERS = {"n": 2000, "d": 2, "gamma": 1e-3, "sv_pos": 350, "sv_neg": 250}
 UNPLANTED = PAPERS | {"sv_pos": 0, "sv_neg": 0}
-Part = tuple[Callable[..., Any], list[dict[str, Any]], range]
 LEVEL = 0.75  # accuracy at which the number of wrong labels counts as critical
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of labels that are wrong, to be separated
+COLUMNS = {
+    "n": Column("integer", "points, half of them in either class"),
+    "flips": Column("integer", "wrong labels, of points that were not planted"),
+    "norm": Column("number", "length of w at the minimum"),
+    "b": Column("number", "bias at the minimum"),
+    "accuracy": Column("number", "concentrated accuracy at the minimum, 2,000 points"),
+    "theory norm": Column("number", "median length of w, foreseen"),
+    "theory accuracy": Column("number", "median concentrated accuracy, foreseen"),
+    "share": Column("number", "of 2,000 labels that were flipped"),
+    "separable": Column("integer", "1 if a hyperplane separates the classes, else 0"),
+    "slack": Column("number", "margin of the certificate, or lack of balance, over the size"),
+}
 
 
 def draw(flips: int, seed: int, n: int, **setting: Any) -> tuple[Dataset, Dataset]:
@@ -56,14 +61,14 @@ def minimum(flips: int, seed: int, **setting: Any) -> dict[str, float]:
     right = shell.y * (shell.X @ one.w + one.b) > 0
     norm = np.inf if apart else np.linalg.norm(one.w)
     found = {"norm": norm, "b": np.nan if apart else one.b, "accuracy": right.mean()}
-    return {name: float(f"{value:.5g}") for name, value in found.items()}
+    return rounded(found, 5)
 
 
 def foreseen(n: int, flips: int, draws: int = 1024, **setting: Any) -> dict[str, float]:
     """Medians of the theory's minima."""
     law = noise_law(n // 2, n - n // 2, flips, **setting, draws=draws)
     found = {"theory norm": np.median(law.norm), "theory accuracy": np.median(law.accuracy())}
-    return {name: float(f"{value:.5g}") for name, value in found.items()}
+    return rounded(found, 5)
 
 
 def critical(setting: dict[str, Any]) -> int:
@@ -128,66 +133,19 @@ def dimensions() -> list[dict[str, Any]]:
     return [{"share": s, "d": round(d * f)} for s, d in around.items() for f in factors]
 
 
-def column(name: str) -> Column:
-    """Say what a column holds."""
-    own = {
-        "n": Column("integer", "points, half of them in either class"),
-        "flips": Column("integer", "wrong labels, of points that were not planted"),
-        "norm": Column("number", "length of w at the minimum"),
-        "b": Column("number", "bias at the minimum"),
-        "accuracy": Column("number", "concentrated accuracy at the minimum, 2,000 points"),
-        "theory norm": Column("number", "median length of w, foreseen"),
-        "theory accuracy": Column("number", "median concentrated accuracy, foreseen"),
-        "share": Column("number", "of 2,000 labels that were flipped"),
-        "separable": Column("integer", "1 if a hyperplane separates the classes, else 0"),
-        "slack": Column("number", "margin of the certificate, or lack of balance, over the size"),
-    }
-    return own.get(name) or described(name)
-
-
-def make(name: str, title: str, parts: Sequence[Part], jobs: int) -> None:
-    """Run the parts of a record, and enter it."""
-    file = records.DATA / f"{name}.csv"
-    store = file.parent / ".work" / name / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    table = pd.concat(
-        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for run, some, seeds in parts
-    )
-    if name == "noise":  # the theory beside it, once for each setting
-        of = list(table.columns[: table.columns.get_loc("seed")])
-        some = table[of].drop_duplicates().to_dict("records")
-        theory = sweep(beside, some, range(1), jobs=jobs, progress=True).drop(columns="seed")
-        table = table.merge(theory, on=of).sort_values([*of, "seed"])
-    columns = list(table)
-    records.enter(
-        Path(file), written(table), title=title,
-        columns={name: column(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_noise.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
-    )  # fmt: skip
-
-
-def beside(seed: int, **setting: Any) -> dict[str, float]:  # noqa: ARG001 - as `sweep` calls it
-    """Foresee a setting's medians."""
-    return foreseen(**setting)
-
-
 def main(jobs: str = "2", only: str = "") -> None:
+    count, command = int(jobs), "record_noise.py"
     one = [setting | {"flips": 1} for setting in (PAPERS, UNPLANTED)]
     if only in {"", "noise"}:
-        make(
-            "noise", "Minima with wrong labels, a row a seed",
-            [(minimum, one, range(1000)), (minimum, wide() + large(), range(32))], int(jobs),
+        record(
+            command, "noise", "Minima with wrong labels, a row a seed", minimum,
+            [(one, range(1000)), (wide() + large(), range(32))], jobs=count, own=COLUMNS.get,
+            finish=lambda table: beside(table, foreseen, jobs=count),
         )  # fmt: skip
     if only in {"", "separable"}:
-        make(
-            "separable", "Whether points with wrong labels are separable, a row a seed",
-            [(parted, dimensions(), range(16))], int(jobs),
-        )  # fmt: skip
+        title = "Whether points with wrong labels are separable, a row a seed"
+        parts = [(dimensions(), range(16))]
+        record(command, "separable", title, parted, parts, jobs=count, own=COLUMNS.get)
 
 
 if __name__ == "__main__":

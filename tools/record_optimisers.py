@@ -1,4 +1,4 @@
-"""Make data/optimisers.csv, or go on with it after a stop: about an hour on two cores.
+"""Make data/optimisers.csv, or go on with it after a stop.
 
     python tools/record_optimisers.py [JOBS]
 
@@ -7,29 +7,23 @@ chapter 11 that are too long for a page. Chapter 11 makes some of them again and
 """
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from record_grokking_times import described, written
+from recording import PLANE, record, rounded
 
 from lingrok import (
     Dataset,
     accuracy,
     crossing_time,
     gradient_descent,
-    records,
     rotated,
     rules,
     sample_concentrated,
     sample_standard,
 )
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "optimisers.csv"
 RULES: dict[str, rules.Rule] = {
     "Nesterov": rules.Nesterov(1e-2),
     "normalised": rules.NormalisedGradient(1e-2),
@@ -42,10 +36,16 @@ RULES: dict[str, rules.Rule] = {
     "AdamW, decay 0.001": rules.Adam(1e-2, weight_decay=0.001),
 }
 SHORT = ("Nesterov", "RMSprop", "Adam", "Adam, rate 0.003", "Adam, rate 0.03")
-PLANE = {"n_pos": 1000, "n_neg": 1000, "sv_pos": 350, "sv_neg": 250, "d": 2, "gamma": 1e-3}
 DEEP = {"n_pos": 1500, "n_neg": 1500, "sv_pos": 200, "sv_neg": 500, "d": 16, "gamma": 1e-2}
 DEEPER = {"n_pos": 2000, "n_neg": 2000, "sv_pos": 400, "sv_neg": 900, "d": 64, "gamma": 1e-2}
 CHECKPOINTS = np.unique(np.round(np.geomspace(1, 1e7, 36)).astype(np.int64))
+COLUMNS = {
+    "rule": Column("string", "update rule, as in tools/record_optimisers.py"),
+    "orientation": Column("string", "of the separator: diagonal, turned or tilted"),
+    "norm": Column("number", "length of w at the end"),
+    "b": Column("number", "bias at the end"),
+    "end": Column("number", "concentrated accuracy at the end"),
+}
 
 
 def sets(seed: int, orientation: str, **setting: Any) -> tuple[Dataset, Dataset]:
@@ -83,7 +83,7 @@ def run(rule: str, orientation: str, steps: int, seed: int, **setting: Any) -> d
         "norm": walk.norm[-1], "b": walk.b[-1], "end": right[-1],
     }  # fmt: skip
     found |= {f"at {t}": right[walk.steps == t][0] if t <= steps else np.nan for t in CHECKPOINTS}
-    return {name: float(f"{value:.6g}") for name, value in found.items()}
+    return rounded(found, 6)
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
@@ -115,35 +115,9 @@ def settings() -> list[tuple[list[dict[str, Any]], range]]:
     return [(plane, range(24)), (deep, range(6)), (deeper, range(6)), (far, range(1))]
 
 
-def column(name: str) -> Column:
-    """Say what a column holds."""
-    own = {
-        "rule": Column("string", "update rule, as in tools/record_optimisers.py"),
-        "orientation": Column("string", "of the separator: diagonal, turned or tilted"),
-        "norm": Column("number", "length of w at the end"),
-        "b": Column("number", "bias at the end"),
-        "end": Column("number", "concentrated accuracy at the end"),
-    }
-    return own.get(name) or described(name)
-
-
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    parts = [
-        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in settings()
-    ]
-    columns = list(parts[0])
-    records.enter(
-        record, written(pd.concat(parts)), title="Update rules over orientations, a row a run",
-        columns={name: column(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_optimisers.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
-    )  # fmt: skip
+def main(jobs: int = 2) -> None:
+    title = "Update rules over orientations, a row a run"
+    record("record_optimisers.py", "optimisers", title, run, settings(), jobs=jobs, own=COLUMNS.get)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make data/outside-the-design.csv, or go on with it after a stop: some five minutes on two cores.
+"""Make data/outside-the-design.csv, or go on with it after a stop.
 
     python tools/record_outside.py [JOBS]
 
@@ -7,17 +7,13 @@ fits the design might fail. Chapter 7 makes some of them again and compares.
 """
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
-from record_grokking_times import described, run, setting, written
+from record_grokking_times import run, setting
+from recording import record
 
-from lingrok import records
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "outside-the-design.csv"
 SEEDS = range(24)
 BIAS = Column("integer", "1: a bias is learned, 0: it is not")
 
@@ -52,23 +48,11 @@ def settings() -> list[dict[str, Any]]:
     return [{"bias": True} | one | {"family": name} for name, one in named.items()]
 
 
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    table = sweep(run, settings(), SEEDS, store=store, jobs=jobs, progress=True)
-    table["bias"] = table["bias"].astype(int)
-    columns = list(table)
-    records.enter(
-        record, written(table), title="Grokking times outside of the design, a row a run",
-        columns={
-            name: BIAS if name == "bias" else described(name) for name in columns
-        },
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_outside.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
+def main(jobs: int = 2) -> None:
+    record(
+        "record_outside.py", "outside-the-design",
+        "Grokking times outside of the design, a row a run", run, [(settings(), SEEDS)], jobs=jobs,
+        own={"bias": BIAS}.get, finish=lambda table: table.astype({"bias": int}),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Make data/nets-rates.csv, or go on with it after a stop: half an hour on one core.
+"""Make data/nets-rates.csv, or go on with it after a stop.
 
     python tools/record_rates.py [JOBS]
 
@@ -8,43 +8,17 @@ them with the law of deep linear nets at the edge of stability, where these nets
 
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from record_grokking_times import described, written
-from record_nets import PLANE, sets
+from record_nets import ALONG, NORMAL, crossings, sets
+from recording import PLANE, record, rounded
 
-from lingrok import records
 from lingrok.nets import Net, NetProblem, train
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "nets-rates.csv"
 LATER = np.unique(np.round(np.geomspace(1e2, 1e6, 21)).astype(np.int64)) - 2  # and the step after
-ALONG = np.linspace(-0.8, 0.8, 81)[:, None] * 5 * np.array([1.0, -1.0])  # places on the separator
-LONG, LONG_SEEDS = (
-    ("none", "first", "last", "all"),
-    range(1),
-)  # of a million steps: layers with biases
-NORMAL = np.array([1.0, 1.0]) / 2**0.5
-
-
-def crossings(net: Net, theta: np.ndarray, gamma: float) -> np.ndarray:
-    """Where the zero set is, seen from the true separator, in half margins; + is class +1's side.
-
-    A place without a zero within one unit of it counts as one unit away.
-    """
-    away = np.unique(np.r_[0.0, np.geomspace(gamma / 100, 1, 200)])
-    away = np.r_[-away[:0:-1], away]
-    points = ALONG[:, None] + away[None, :, None] * NORMAL
-    signs = net.scores(theta, points.reshape(-1, 2)).reshape(len(ALONG), -1) > 0
-    # The crossing that is nearest to the separator
-    crosses = signs[:, 1:] != signs[:, :-1]
-    middle = (away[1:] + away[:-1]) / 2
-    nearest = np.argmin(np.where(crosses, np.abs(middle), np.inf), axis=1)
-    return np.where(crosses.any(axis=1), middle[nearest], 1.0) / (gamma / 2)
+LONG = ("none", "first", "last", "all")  # layers with biases, in runs of a million steps
 
 
 def slope(net: Net, theta: np.ndarray, gamma: float) -> float:
@@ -79,13 +53,14 @@ def run(biases: str, lr: float, steps: int, seed: int, **setting: Any) -> dict[s
         now = np.flatnonzero((at == t) | (at == t + 1))
         found[f"at {t}"] = right[now].mean() if len(now) else np.nan
         found[f"slope {t}"] = slopes[now].mean() if len(now) else np.nan
-    places = np.mean([crossings(net, theta, gamma) for theta in ran.thetas[-2:]], axis=0)
+    places = [crossings(net, theta, gamma) / (gamma / 2) for theta in ran.thetas[-2:]]
+    place = np.mean(places, axis=0)
     found |= {
         "stiffness": lr * sharpest(NetProblem(data, net), ran.thetas[-1]),
-        "offset": places.mean(), "spread": places.std(),
+        "offset": place.mean(), "spread": place.std(),
         "seconds": time.process_time() - began,
     }  # fmt: skip
-    return {name: float(f"{value:.6g}") for name, value in found.items()}
+    return rounded(found, 6)
 
 
 def settings() -> list[tuple[list[dict[str, Any]], range]]:
@@ -99,10 +74,10 @@ def settings() -> list[tuple[list[dict[str, Any]], range]]:
         for lr in (0.03, 0.1, 0.3)
     ]
     longer = [{"biases": biases, "lr": 0.1, "steps": 1_000_000} | PLANE for biases in LONG]
-    return [(rated, range(10, 14)), (longer, LONG_SEEDS)]
+    return [(rated, range(10, 14)), (longer, range(1))]
 
 
-def column(name: str) -> Column:
+def column(name: str) -> Column | None:
     """Say what a column holds."""
     own = {
         "biases": Column("string", "layers that have them: none, first, last or all"),
@@ -113,26 +88,12 @@ def column(name: str) -> Column:
     }
     if name.startswith("slope "):
         return Column("number", f"score gained over a half margin, step {name[6:]} and the next")
-    return own.get(name) or described(name)
+    return own.get(name)
 
 
-def main(jobs: int = 1, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    parts = [
-        sweep(run, some, seeds, store=store, jobs=jobs, progress=True) for some, seeds in settings()
-    ]
-    table = pd.concat(parts)
-    seconds, columns = table.pop("seconds").sum(), list(table)
-    records.enter(
-        record, written(table), title="ReLU nets at the edge of stability, a row a run",
-        columns={name: column(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_rates.py",
-            "seconds": round(seconds, 1),
-        },
-    )  # fmt: skip
+def main(jobs: int = 1) -> None:
+    title = "ReLU nets at the edge of stability, a row a run"
+    record("record_rates.py", "nets-rates", title, run, settings(), jobs=jobs, own=column)
 
 
 if __name__ == "__main__":

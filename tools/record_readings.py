@@ -1,4 +1,4 @@
-"""Make data/readings.csv, or go on with it after a stop: some three minutes on two cores.
+"""Make data/readings.csv, or go on with it after a stop.
 
     python tools/record_readings.py [JOBS]
 
@@ -7,17 +7,13 @@ at 1e7, 1e9 and 1e12 steps. Chapter 3 compares them, and makes some of the runs 
 """
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
-from record_grokking_times import written
+from recording import record, rounded
 
-from lingrok import ensemble, records
+from lingrok import ensemble
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "readings.csv"
 SEEDS, ENDS = range(60), (1e7, 1e9, 1e12)
 READINGS = {
     "strict": {"eps": 0.0},
@@ -39,10 +35,10 @@ def run(seed: int, **setting: Any) -> dict[str, float]:
                 (zeta,) = runs.zetas(test, until=end, train=train, **reading)
                 result[f"{test} {name} {end:.0e}"] = zeta
             result[f"{test} lag {end:.0e}"] = lags[runs.at(end)]
-    return {name.replace("e+", "e"): float(f"{value:.4g}") for name, value in result.items()}
+    return {name.replace("e+", "e"): value for name, value in rounded(result, 4).items()}
 
 
-def described(name: str) -> Column:
+def column(name: str) -> Column:
     """Say what a column holds."""
     if " " not in name:
         what = {
@@ -62,26 +58,15 @@ def described(name: str) -> Column:
     return Column("number", f"{what}; {test} test, as if the run had ended at {end} steps")
 
 
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
+def main(jobs: int = 2) -> None:
     settings = [
         {"d": d, "sv_pos": sv_pos, "sv_neg": sv_neg}
         for d in (2, 64)
         for sv_pos, sv_neg in ((350, 250), (350, 350), (0, 0))
     ]
-    start = time.perf_counter()
-    table = sweep(run, settings, SEEDS, store=store, jobs=jobs, progress=True)
-    columns = list(table)
-    records.enter(
-        record, written(table), title="Delays by four readings, 60 seeds of each regime",
-        columns={name: described(name) for name in columns},
-        key=columns[: columns.index("seed") + 1],
-        recipe={
-            "command": "python tools/record_readings.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
-    )  # fmt: skip
+    title = "Delays by four readings, 60 seeds of each regime"
+    parts = [(settings, SEEDS)]
+    record("record_readings.py", "readings", title, run, parts, jobs=jobs, own=column)
 
 
 if __name__ == "__main__":

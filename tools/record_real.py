@@ -1,4 +1,4 @@
-"""Make data/real.csv, or go on with it after a stop: half an hour on two cores.
+"""Make data/real.csv, or go on with it after a stop.
 
     python tools/record_real.py [JOBS]
 
@@ -8,13 +8,10 @@ compares.
 """
 
 import sys
-import time
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from record_grokking_times import described, written
+from recording import record, rounded
 
 from lingrok import (
     Dataset,
@@ -25,14 +22,11 @@ from lingrok import (
     max_margin,
     minimiser,
     real,
-    records,
     residual_limit,
     separation,
 )
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
 
-RECORD = records.DATA / "real.csv"
 STEPS = 10**12
 DECADES = [10**k for k in range(13)]
 MAIN = ("breast_cancer", "digits 1", "digits 3", "iris 0", "wine 0", "wine 1", "wine 2")
@@ -93,10 +87,10 @@ def run(name: str, seed: int) -> dict[str, float]:
     at = np.searchsorted(steps, DECADES)
     for place, curve in curves.items():
         found |= {f"{place} {k}": curve[i] for k, i in enumerate(at)}
-    return {name: float(f"{value:.5g}") for name, value in found.items()}
+    return rounded(found, 5)
 
 
-def column(name: str) -> Column:
+def column(name: str) -> Column | None:
     """Say what a column holds."""
     own = {
         "name": Column("string", "set, as in tools/record_real.py"),
@@ -110,7 +104,7 @@ def column(name: str) -> Column:
         "limit": Column("number", "its limit, from the augmented maximum margin"),
     }
     if name in own or name == "seed":
-        return own.get(name) or described(name)
+        return own.get(name)
     place, *what = name.split()
     of = {
         "train": "training points", "test": "held-out points",
@@ -126,23 +120,13 @@ def column(name: str) -> Column:
     return Column("number", f"{said}; {of}")
 
 
-def main(jobs: int = 2, record: Path = RECORD) -> None:
-    store = record.parent / ".work" / record.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    parts = [((*MAIN, *MIXED), range(24)), (PAIRS, range(6))]
-    table = pd.concat(
-        sweep(run, [{"name": name} for name in names], seeds, store=store, jobs=jobs, progress=True)
-        for names, seeds in parts
-    )
-    records.enter(
-        record, written(table), title="Descent on real data, a row a split",
-        columns={name: column(name) for name in table}, key=["name", "seed"],
-        recipe={
-            "command": "python tools/record_real.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
-    )  # fmt: skip
+def main(jobs: int = 2) -> None:
+    parts = [
+        ([{"name": name} for name in names], seeds)
+        for names, seeds in (((*MAIN, *MIXED), range(24)), (PAIRS, range(6)))
+    ]
+    title = "Descent on real data, a row a split"
+    record("record_real.py", "real", title, run, parts, jobs=jobs, own=column)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make data/unplanted.csv, or go on after a stop: a quarter of an hour on two cores.
+"""Make data/unplanted.csv, or go on after a stop.
 
     python tools/record_unplanted.py [JOBS]
 
@@ -7,18 +7,15 @@ the law that the theory draws. Chapter 7 makes some of it again and compares.
 """
 
 import sys
-import time
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from record_grokking_times import described, written
+from recording import record, rounded
 
-from lingrok import crossing_time, fast_forward, max_margin, records, sample_standard, unplanted_law
+from lingrok import crossing_time, fast_forward, max_margin, sample_standard, unplanted_law
 from lingrok.runs.recipes import Column
-from lingrok.runs.sweep import sweep
-from lingrok.theory.predictions import shell_accuracy
-from lingrok.theory.unplanted import UnplantedLaw, swept
+from lingrok.theory.predictions import plane_accuracy
+from lingrok.theory.unplanted import swept
 
 GAMMA, ALPHA, END = 1e-3, 10.0, 10**14
 SETTINGS = [
@@ -38,9 +35,7 @@ def run(seed: int, n_pos: int, n_neg: int, d: int) -> dict[str, float]:
     w, b = np.vstack([path.w, end.w]), np.append(path.b, end.b)
     along = w @ data.w_true
     lateral = np.linalg.norm(w - np.outer(along, data.w_true), axis=1)
-    *curve, last = shell_accuracy(
-        along, lateral[:, None], b[:, None], d=d, gamma=GAMMA, alpha=ALPHA
-    )[:, 0, 0]
+    *curve, last = plane_accuracy(along, lateral, b, d=d, gamma=GAMMA, alpha=ALPHA)
     found = {"accuracy": last, "offset": end.b * end.margin / 2, "half margin": end.margin / 2}
     angle = np.arctan2(lateral[-1:], along[-1:])
     found["swept"] = swept(
@@ -52,7 +47,7 @@ def run(seed: int, n_pos: int, n_neg: int, d: int) -> dict[str, float]:
     for look in LOOKS:
         for name, values in (("norm", path.norm), ("b", path.b)):
             found[f"{name} at {look:.0e}"] = np.interp(np.log(look), np.log(path.steps), values)
-    return rounded(found)
+    return rounded(found, 4)
 
 
 def law(n_pos: int, n_neg: int, d: int) -> list[dict[str, float]]:
@@ -60,7 +55,11 @@ def law(n_pos: int, n_neg: int, d: int) -> list[dict[str, float]]:
     drawn = unplanted_law(n_pos, n_neg, d=d, gamma=GAMMA, draws=DRAWS[d], seed=1)
     found = {
         "accuracy": drawn.accuracy(ALPHA), "offset": drawn.offset,
-        "half margin": drawn.half_margin, "swept": expected(drawn, n_pos, n_neg),
+        "half margin": drawn.half_margin,
+        "swept": swept(
+            drawn.half_margin, drawn.offset, drawn.angle, n_pos=n_pos, n_neg=n_neg, gamma=GAMMA,
+            d=d,
+        ),
     }  # fmt: skip
     times = drawn.time(LEVELS, ALPHA) if d == 2 else np.full((len(LEVELS), 1), np.nan)
     found |= {f"time {level:g}": values for level, values in zip(LEVELS, times, strict=True)}
@@ -75,21 +74,10 @@ def law(n_pos: int, n_neg: int, d: int) -> list[dict[str, float]]:
         )
         for name, values in found.items()
     }
-    return [rounded({name: q[i] for name, q in quantiles.items()}) for i in range(QUANTILES)]
+    return [rounded({name: q[i] for name, q in quantiles.items()}, 4) for i in range(QUANTILES)]
 
 
-def expected(drawn: UnplantedLaw, n_pos: int, n_neg: int) -> Any:
-    """Points to be expected where the drawn hyperplanes leave none."""
-    ends = drawn.half_margin, drawn.offset, drawn.angle
-    return swept(*ends, n_pos=n_pos, n_neg=n_neg, gamma=drawn.gamma, d=drawn.d)
-
-
-def rounded(found: dict[str, float]) -> dict[str, float]:
-    """Keep digits that are the same on any machine."""
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
-
-
-def column(name: str) -> Column:
+def column(name: str) -> Column | None:
     """Say what a column holds."""
     own = {
         "of": Column("string", "run: a seed's; law: quantiles of the theory's draws"),
@@ -105,30 +93,26 @@ def column(name: str) -> Column:
     for look in LOOKS:
         own[f"norm at {look:.0e}"] = Column("number", f"length of w at step {look:.0e}")
         own[f"b at {look:.0e}"] = Column("number", f"bias at step {look:.0e}")
-    return own.get(name) or described(name)
+    return own.get(name)
 
 
-def main(jobs: str = "2") -> None:
-    file = records.DATA / "unplanted.csv"
-    store = file.parent / ".work" / file.stem / "runs.db"
-    store.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    runs = sweep(run, SETTINGS, SEEDS, store=store, jobs=int(jobs), progress=True)
+def with_law(runs: pd.DataFrame) -> pd.DataFrame:
+    """Set the law's rows below those of runs."""
     rows = [
         one | {"seed": i, "of": "law"} | row for one in SETTINGS for i, row in enumerate(law(**one))
     ]
     table = pd.concat([runs.assign(of="run"), pd.DataFrame(rows)])
     key = ["n_pos", "n_neg", "d", "of", "seed"]
-    table = table[[*key, *(name for name in runs if name not in key and name != "of")]]
-    records.enter(
-        file, written(table), title="Runs with nothing planted, a row a seed, and their law",
-        columns={name: column(name) for name in table}, key=key,
-        recipe={
-            "command": "python tools/record_unplanted.py",
-            "seconds": round(time.perf_counter() - start, 1),
-        },
+    return table[[*key, *(name for name in runs if name not in key)]]
+
+
+def main(jobs: int = 2) -> None:
+    record(
+        "record_unplanted.py", "unplanted",
+        "Runs with nothing planted, a row a seed, and their law", run,
+        [(SETTINGS, SEEDS)], jobs=jobs, own=column, finish=with_law,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*map(int, sys.argv[1:]))

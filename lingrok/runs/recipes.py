@@ -363,11 +363,7 @@ RECIPES: dict[str, Recipe] = {
     **_LARGE,
     **{
         f"{name}-weights": Weights(
-            title=f"{one.title}; the weights",
-            **{
-                key: getattr(one, key)
-                for key in ("d", "n_pos", "n_neg", "sv_pos", "sv_neg", "bias")
-            },
+            title=f"{one.title}; the weights", **{key: getattr(one, key) for key in _SETTING}
         )
         for name, one in _LARGE.items()
     },

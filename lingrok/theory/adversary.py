@@ -82,16 +82,13 @@ def predicted_adversarial_accuracy(
         raise ValueError(
             f"preserve_label must be False by PGD and with a clip, got {preserve_label!r}"
         )
-    edges = (np.inf, np.inf)
+    edges = [np.inf, np.inf]
     if method == "pgd":
         length = _checks.positive("pgd_step", pgd_step) * _checks.count("pgd_steps", pgd_steps, 1)
         epsilon = min(epsilon, length)
         pull(1.0, formula=pgd_formula, dtype=np.float64 if pgd_dtype is None else pgd_dtype)
         if pgd_dtype is not None:
-            positive, negative = (
-                vanishing_margin(pgd_formula, dtype=pgd_dtype, y=y) for y in (1.0, -1.0)
-            )
-            edges = positive, negative
+            edges = [vanishing_margin(pgd_formula, dtype=pgd_dtype, y=y) for y in (1.0, -1.0)]
     d, root = field.d, np.sqrt(field.d)
     u, weight, variance = _points(d, field.gamma, alpha if test == "concentrated" else np.inf)
     saved = (np.zeros_like(u), np.zeros_like(u))

@@ -10,9 +10,10 @@ from scipy.special import expit, log_expit, logsumexp
 from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
+from ..cube import row_chunks
 from ..data import Dataset, need
 from ..descent import Trajectory
-from ..measures import Phases, row_chunks, same_dimension
+from ..measures import SCORES, Phases, same_dimension
 from .margin import max_margin
 
 
@@ -70,7 +71,7 @@ def bias_pull(
     member[1] = 1 - member[0]
     k = len(trajectory.steps)
     net, gross = np.zeros((2, k)), np.zeros((2, k))
-    for part in row_chunks(data.n, k):
+    for part in row_chunks(data.n, k, SCORES):
         y = data.y[part]
         pull = expit(-y[:, None] * (data.X[part] @ trajectory.w.T + trajectory.b))
         net += (member[:, part] * y) @ pull

@@ -33,13 +33,9 @@ class Slope:
 
 @traced
 def compare(
-    table: pd.DataFrame,
-    *,
-    crowding: bool = True,
-    loss: Loss = LOGISTIC,
-    n_test: int = 20_000,
+    table: pd.DataFrame, *, crowding: bool = True, loss: Loss = LOGISTIC, n_test: int = 20_000,
     jobs: int = 1,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Set predictions beside a sweep of `measured_times`, over the seeds of each setting.
 
     Parameters

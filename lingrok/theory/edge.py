@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar, root
 from scipy.special import gammaln, log_ndtr, wofz, wrightomega
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 from .. import _checks
 from .._checks import FloatArray
 from ..cube import Cube
-from ..data import class_sizes
+from ..data import planted_sizes
 from .population import lateral_variance, projections
-from .predictions import shell_accuracy
+from .predictions import plane_accuracy
 
 _FAR = 8  # standard deviations: of what is summed over faces of a cone
 _FEW = 40  # dimensions, up to which all of a sum is taken
@@ -35,15 +35,13 @@ _GRID_WEIGHT = norm.pdf(_GRID) / norm.pdf(_GRID).sum()
 _SINH = {True: np.linspace(-2.6, 2.6, 33), False: np.linspace(-9, 9, 181)}  # its arguments
 
 
-def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> float:
+def separable_share(sv_pos: int, sv_neg: int, d: int) -> float:
     """Chance that planted points are separable across w_true, and assumption 3.1 is gone.
 
-    Without a bias it is exact for every law of x' that is symmetric about 0, by Cover's count
-    (1965): the chance of at most d - 2 heads in sv_pos + sv_neg - 1 throws of a coin. With one it
-    depends on the sizes of the classes, and on the law of x'; here it is exact for Gaussian x', and
-    for all in d = 2. Such points are a random projection of a simplex, and a separator is missing
-    if a random subspace meets the cone {sum of a class's weights = sum of the other's}: Crofton's
-    formula sums the cone's intrinsic volumes, which are products of two integrals.
+    It depends on the sizes of the classes, and on the law of x'; here it is exact for Gaussian x',
+    and for all in d = 2. Such points are a random projection of a simplex, and a separator is
+    missing if a random subspace meets the cone {sum of a class's weights = sum of the other's}:
+    Crofton's formula sums the cone's intrinsic volumes, which are products of two integrals.
 
     Parameters
     ----------
@@ -51,8 +49,6 @@ def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> f
         Planted points of either class.
     d : int
         Dimensions of the data, from 2 on: the points are separated in d - 1.
-    bias : bool
-        Whether b is learned.
 
     Raises
     ------
@@ -65,20 +61,17 @@ def separable_share(sv_pos: int, sv_neg: int, d: int, *, bias: bool = True) -> f
     """
     k, m = _checks.count("sv_pos", sv_pos, 0), _checks.count("sv_neg", sv_neg, 0)
     d, n = _checks.count("d", d, 2), k + m
-    _checks.one_of("bias", bias, (True, False))
-    if not bias:
-        return float(binom.cdf(d - 2, n - 1, 0.5)) if n else 1.0
     if min(k, m) == 0 or n <= d:
         return 1.0
     # Volumes of every other dimension add up to 1/2: the side with the smaller ones is summed
-    more = _intrinsic_volume(k, m, d + 3) > _intrinsic_volume(k, m, d + 1)
+    below = d > _FEW and _intrinsic_volume(k, m, d + 3) > _intrinsic_volume(k, m, d + 1)
     total = 0.0
-    for q in range(d - 1, 1, -2) if more and d > _FEW else range(d + 1, n + 1, 2):
+    for q in range(d - 1, 1, -2) if below else range(d + 1, n + 1, 2):
         volume = _intrinsic_volume(k, m, q)
         total += volume
         if volume < 1e-13 * total or total < 1e-100:
             break
-    return float(np.clip(2 * total if more and d > _FEW else 1 - 2 * total, 0, 1))
+    return float(np.clip(2 * total if below else 1 - 2 * total, 0, 1))
 
 
 def _intrinsic_volume(k: int, m: int, q: int) -> float:
@@ -128,19 +121,19 @@ def _intrinsic_volume(k: int, m: int, q: int) -> float:
     return float(np.exp(log_choose(k, i) + log_choose(m, j) + inside + outside).sum())
 
 
-def edge(share: float = 0.5, *, bias: bool = True) -> float:
+def edge(share: float = 0.5) -> float:
     """Planted points a dimension, n_S / (d - 1), below which they are separable in the limit.
 
     One over the smallest mean of max(z - y t, 0)^2 over t, with z standard normal: the threshold of
     Candes and Sur (arXiv 1804.09753) for labels that tell nothing of the points, y = +1 for a
-    `share` of them. It is 2 for equal classes, and for any without a bias (t = 0).
+    `share` of them. It is 2 for equal classes.
 
     Raises
     ------
     ValueError
         For a share that is not above 0 and below 1.
     """
-    return 1 / _most(_checked_share(share), bias)[0]
+    return 1 / _most(_checked_share(share))[0]
 
 
 def rest_width(load: float, share: float = 0.5) -> float:
@@ -165,7 +158,7 @@ def rest_width(load: float, share: float = 0.5) -> float:
         some hundred, and a share as in `edge`.
     """
     share = _checked_share(share)
-    most, tilt = _most(share, True)
+    most, tilt = _most(share)
     if not 0 < _checks.number("load", load) <= most - _NEAREST:
         raise ValueError(
             f"load must be above 0 and at most 1 / edge - {_NEAREST:g} = {most - _NEAREST:.6g}, "
@@ -237,10 +230,8 @@ def widest_margin(
     ValueError
         As in `sample_standard`.
     """
-    sizes, cube = class_sizes(n_pos, n_neg), Cube(_checks.count("d", d, 2), gamma)
-    planted = (
-        _checks.count("sv_pos", sv_pos, 0, sizes[0]), _checks.count("sv_neg", sv_neg, 0, sizes[1]),
-    )  # fmt: skip
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
+    cube = Cube(_checks.count("d", d, 2), gamma)
     d, gamma, n, half = cube.d, cube.gamma, sum(sizes), cube.gamma / 2
     nodes, density = projections(d, gamma)
     u = np.append(half, nodes)
@@ -255,7 +246,8 @@ def widest_margin(
         room, b = (d - 1) / n, x[1] * across[0, 0]
 
         def excess(k: float) -> float:
-            return float((share * _square((k - np.cos(angle) * u - y * b) / across)).sum()) - room
+            lack = (k - np.cos(angle) * u - y * b) / across
+            return float((share * mean_square(lack)).sum()) - room
 
         reach = across[0, 0] * (1 + abs(x[1]))
         low, high = half - reach, half + reach
@@ -266,20 +258,20 @@ def widest_margin(
         return float(brentq(excess, low, high, xtol=1e-6 * half))
 
     # With the bias of the edge to start with, which is not 0 for unequal classes
-    tilt = _most(planted[0] / sum(planted), True)[1] if min(planted) > 0 else 0.0
+    tilt = _most(planted[0] / sum(planted))[1] if min(planted) > 0 else 0.0
     starts = [np.array([t, tilt]) for t in np.linspace(-9, 1, 41)]
     start = max(starts, key=width)
     options: Any = {"xatol": 1e-5, "fatol": 1e-9, "initial_simplex": start + 0.2 * np.eye(3, 2)}
     found = minimize(  # type: ignore[call-overload]
         lambda x: -width(x) / half, start, method="Nelder-Mead", options=options
     )
-    k, angle, b = width(found.x), float(np.arctan(np.exp(found.x[0]))), 0.0
+    k, angle = width(found.x), float(np.arctan(np.exp(found.x[0])))
     if k <= half * (1 + 1e-6):
         return Widest(gamma, 0.0, 0.0, 1.0)
     b = float(found.x[1] * np.sin(angle) * root_v[0, 0])
-    parts = np.array([np.cos(angle)]), np.array([[np.sin(angle)]]), np.array([[b]])
-    right = shell_accuracy(*parts, d=d, gamma=gamma, alpha=alpha)
-    return Widest(2 * k, angle, b, float(right[0, 0, 0]))
+    plane = np.array([[np.cos(angle)], [np.sin(angle)], [b]])
+    (right,) = plane_accuracy(*plane, d=d, gamma=gamma, alpha=alpha)
+    return Widest(2 * k, angle, b, float(right))
 
 
 def _checked_share(share: float) -> float:
@@ -288,16 +280,16 @@ def _checked_share(share: float) -> float:
     return float(share)
 
 
-def _square(x: FloatArray) -> FloatArray:
+def mean_square(x: FloatArray) -> FloatArray:
     """Mean of max(x - z, 0)^2 over a standard normal z."""
     return np.asarray((1 + x**2) * norm.cdf(x) + x * norm.pdf(x))
 
 
-def _most(share: float, bias: bool) -> tuple[float, float]:
+def _most(share: float) -> tuple[float, float]:
     """Largest load without a separator across, and the threshold t there."""
 
     def mean(t: float) -> float:
-        return float(np.array([share, 1 - share]) @ _square(np.array([-t, t])))
+        return float(np.array([share, 1 - share]) @ mean_square(np.array([-t, t])))
 
     best = minimize_scalar(mean, bounds=(-40, 40), method="bounded", options={"xatol": 1e-10}).x
-    return (mean(best), best) if bias else (0.5, 0.0)
+    return mean(best), best

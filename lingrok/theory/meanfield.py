@@ -50,7 +50,7 @@ from .._checks import FloatArray
 from .._origin import traced
 from ..collocation import Interval, Leap, Motion, solve
 from ..cube import Cube
-from ..data import class_sizes
+from ..data import class_sizes, planted_sizes
 from ..descent import Trajectory, plan
 from ..losses import LOGISTIC, Loss, penalties
 from .population import lateral_variance, projections
@@ -65,8 +65,8 @@ _SHORTEST = 1e-9  # leap in nats, before it is given up
 _INSTANT = 1e-9  # steps: short against all, so that a difference is a derivative
 _PER_DECADE = 20  # implicit Euler steps for the spread over seeds
 _ROUNDED = 0.1  # of a margin, over which the kinks of losses in pieces are rounded off
-_XI, XI_WEIGHT = hermegauss(8)
-XI_WEIGHT /= XI_WEIGHT.sum()
+_XI, _XI_WEIGHT = hermegauss(8)
+_XI_WEIGHT /= _XI_WEIGHT.sum()
 _FEW_XI, _FEW_WEIGHT = hermegauss(4)
 _FEW_WEIGHT /= _FEW_WEIGHT.sum()
 _NARROW = 0.35  # standard deviation of margins up to which these are as good to 1e-6
@@ -184,9 +184,7 @@ def mean_field(
     Four equations, solved in log time: about 0.1 s. Left out are lr times the curvature (a
     per cent or two in the first hundred steps) and terms like one over the planted points.
     """
-    sizes = class_sizes(n_pos, n_neg)
-    sv_pos = _checks.count("sv_pos", sv_pos, 0, sizes[0])
-    sv_neg = _checks.count("sv_neg", sv_neg, 0, sizes[1])
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube = Cube(d, gamma)
     d, gamma = cube.d, cube.gamma
     if gamma < _LEAST_GAMMA:
@@ -199,10 +197,10 @@ def mean_field(
     if not 0 < _checks.number("widest", widest) <= 12:
         raise ValueError(f"widest must be above 0 and at most 12, got {widest!r}")
     system = System(
-        sizes, (sv_pos, sv_neg), d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
+        sizes, planted, d=d, gamma=gamma, lr=lr, bias=bias, crowding=crowding, loss=loss,
         l2=penalties(l2), widest=widest,
     )  # fmt: skip
-    rest = np.subtract(sizes, (sv_pos, sv_neg))
+    rest = np.subtract(sizes, planted)
     if _checks.count("flips", flips, 0, int(rest.sum())):
         system.flip(*system.wrong(flips * rest / rest.sum()))
     steps, recorded = plan(steps, checkpoints)
@@ -214,8 +212,8 @@ def mean_field(
     state = np.where(at <= end, curve(np.minimum(at, end)).T, np.nan)
     scatter = np.array([np.interp(at, grid, entry, right=np.nan) for entry in spread.T])
     return MeanField(
-        n=sum(sizes), d=d, sv_pos=sv_pos, sv_neg=sv_neg, gamma=gamma, lr=lr, steps=recorded,
-        along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
+        n=sum(sizes), d=d, sv_pos=planted[0], sv_neg=planted[1], gamma=gamma, lr=lr,
+        steps=recorded, along=state[0], b=state[1] * bias, lateral=np.sqrt(np.maximum(state[2], 0)),
         covariance=scatter.T.reshape(-1, 3, 3),
     )  # fmt: skip
 
@@ -278,15 +276,15 @@ def solved(system: "System", steps: int) -> Curve:
             leaps.append((leap, flow.scale))
             now += length
             state = leap.at(np.exp(np.array([now])) / _INSTANT)[0] * flow.scale
-            if system.ends(now, state) < 0:
+            if system.ends(state) < 0:
                 break
         elif length < _SHORTEST:
             raise RuntimeError(f"at step {np.expm1(now):.3g} the theory's equations go too fast")
         length *= min(2.0, max(0.3, 0.85 * (_RTOL / max(leap.error, 1e-30)) ** (1 / _ORDER)))
     curve = Curve(leaps, now)
-    if system.ends(now, state) < 0:
+    if system.ends(state) < 0:
         last = float(curve.starts[-1])
-        curve.end = brentq(lambda t: system.ends(t, curve(np.array([t]))[0]), last, now)
+        curve.end = brentq(lambda t: system.ends(curve(np.array([t]))[0]), last, now)
     return curve
 
 
@@ -317,23 +315,21 @@ def stationary_l2(
         """Relative excess of each equation; all unknowns are positive, and by their logarithms."""
         a, b, square, theta, decay = np.exp(x)
         state = np.array([a, sign * b, square * (d > 1), theta])
-        near, s, slope, hold = system.points(state)
+        near, pull, curved, squared = system.means(state)
         share, lateral = system.share[near], system.share[near] * system.variance[near]
-        along, bias = system.sides[:, near] @ (share * (XI_WEIGHT @ s))
-        one_side = share @ (XI_WEIGHT @ s)
-        curvature = lateral @ (XI_WEIGHT @ (slope / hold)) + decay
-        fluctuation = system.load * theta * (lateral @ (XI_WEIGHT @ s**2))
+        along, bias = system.sides[:, near] @ (share * pull)
+        curvature = lateral @ curved + decay
+        kicks = system.load * theta * (lateral @ squared)
         return np.array([
-            along / (decay * a) - 1, bias / one_side, curvature * theta - 1,
-            fluctuation / (curvature * square) - 1 if d > 1 else np.log(square / 1e-20),
+            along / (decay * a) - 1, bias / (share @ pull), curvature * theta - 1,
+            kicks / (curvature * square) - 1 if d > 1 else np.log(square / 1e-20),
             b / np.hypot(a, np.sqrt(square) * (d > 1)) / threshold - 1,
         ])  # fmt: skip
 
-    state = np.array([a, b, square, 0.0])
-    _, s, slope, _ = system.points(state)
-    share = system.share[: s.shape[1]]
-    decay = float(system.u[: s.shape[1]] @ (share * (XI_WEIGHT @ s)) / a)
-    theta = 1 / float((share * system.variance[: s.shape[1]]) @ (XI_WEIGHT @ slope) + decay)
+    near, pull, curved, _ = system.means(np.array([a, b, square, 0.0]))
+    share = system.share[near]
+    decay = float(system.u[near] @ (share * pull) / a)
+    theta = 1 / float((share * system.variance[near]) @ curved + decay)
     start = np.log([a, abs(b), max(square, 1e-20), theta, decay])
     found = root(rest, start, method="hybr", tol=1e-10)
     if np.abs(found.fun).max() > 1e-4:
@@ -351,7 +347,7 @@ class System:
     ) -> None:  # fmt: skip
         self.widest, wide = widest, widest > _WIDEST
         self.xi: FloatArray = _FINE if wide else _XI
-        self.chance: FloatArray = _FINE_WEIGHT if wide else XI_WEIGHT
+        self.chance: FloatArray = _FINE_WEIGHT if wide else _XI_WEIGHT
         self.loss, self.l2 = loss, np.asarray(l2)
         self.tail = loss.slope(np.array([_NEGLIGIBLE]))[0] > 1e-18  # pulls from far away
         n = sum(sizes)
@@ -401,7 +397,7 @@ class System:
         parts = index >= 2, index < 0
         self.bulk = [part & (self.y == label) for part in parts for label in (1, -1)]
 
-    def ends(self, _: float, state: FloatArray) -> float:
+    def ends(self, state: FloatArray) -> float:
         """Zero where margins spread so far that support vectors are separated across w_true."""
         # In units over which the pull changes: 1 for an exponential tail, more for a slower one
         unit = 1.0
@@ -411,15 +407,10 @@ class System:
             unit = max(1.0, float(pull[0] / max(slope[0], 1e-300)))
         return float(self.widest - np.sqrt(max(state[2], 0) * self.variance[self.planted]) / unit)
 
-    ends.terminal = True  # type: ignore[attr-defined]
-
-    def points(self, state: FloatArray) -> tuple[slice, FloatArray, FloatArray, FloatArray]:
-        """Find the groups that still pull, and their s, s' and 1 + r s', shape (xi, group).
-
-        Or (k, xi, group) for k states.
-        """
-        near, _, r, s, slope = self.margins(state, self.xi)
-        return near, s, slope, 1 + r * slope
+    def means(self, state: FloatArray) -> tuple[slice, FloatArray, FloatArray, FloatArray]:
+        """Find the groups that still pull; their means over xi of s, s' / (1 + r s') and s^2."""
+        near, _, r, s, slope = self.margins(state, _XI)
+        return near, _XI_WEIGHT @ s, _XI_WEIGHT @ (slope / (1 + r * slope)), _XI_WEIGHT @ s**2
 
     def nodes(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Values of xi, and their weights: half as many where margins hardly spread."""
@@ -430,7 +421,10 @@ class System:
     def margins(
         self, state: FloatArray, xi: FloatArray
     ) -> tuple[slice, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Find the groups that still pull, and their z, r, s and s'."""
+        """Find the groups that still pull, and their z, r, s and s', shape (xi, group).
+
+        Or (k, xi, group) for k states.
+        """
         a, b, square, theta = np.moveaxis(np.asarray(state), -1, 0)[..., None, None]
         far = float(((_NEGLIGIBLE + np.abs(b)) / np.maximum(a, 1e-300)).max())
         near = slice(max(int(np.searchsorted(self.u, far)), self.planted + 2))
@@ -441,14 +435,14 @@ class System:
         x = x + np.sqrt(np.maximum(square, 0)) * (xi[:, None] * np.sqrt(felt))
         r = self.reaction * np.maximum(theta, 0) * felt
         if self.loss == LOGISTIC:
-            return near, *self._solved(x, r)
-        return near, *self._bracketed(x, r, self.width[near])
+            z, s, slope = self._solved(x, r)
+        else:
+            z, s, slope = self._bracketed(x, r, self.width[near])
+        return near, z, r, s, slope
 
     @staticmethod
-    def _solved(
-        x: FloatArray, r: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Solve z = x + r s(z) for the logistic pull; return z, r, s and its slope."""
+    def _solved(x: FloatArray, r: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Solve z = x + r s(z) for the logistic pull; return z, s and its slope."""
         # From here Newton's iteration comes to the root from one side
         z = np.where(x > -r / 2, np.maximum(x, 0), np.minimum(x + r, 0))
         for _ in range(100):
@@ -460,7 +454,7 @@ class System:
         # The last step, at rounding: its third power is gone
         s -= slope * change * (1 - (0.5 - s) * change)
         z += change
-        return z, r, s, s * (1 - s)
+        return z, s, s * (1 - s)
 
     def pull(self, z: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pull and curvature; kinks of a loss in pieces are rounded off over `width`."""
@@ -476,7 +470,7 @@ class System:
 
     def _bracketed(
         self, x: FloatArray, r: FloatArray, width: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Solve it for any pull that does not rise with z: Newton, halving where that leaves."""
         s, slope = self.pull(x, width)
         low, high = x + np.minimum(r * s, 0), x + np.maximum(r * s, 0)
@@ -491,7 +485,7 @@ class System:
             # Halving now and then as well, since at a sharp bend Newton goes to and fro
             inside = (there > low) & (there < high) & (turn % 4 < 3)
             z = np.where(left, np.where(inside, there, (low + high) / 2), z)
-        return z, r, s - slope * change, slope
+        return z, s - slope * change, slope
 
     def rates(self, states: FloatArray) -> tuple[FloatArray, FloatArray]:
         """d(a, b, |v|^2, theta) / dtau at k states, and its derivatives; (k, 4) and (k, 4, 4).

@@ -20,9 +20,10 @@ from .. import _checks
 from .._checks import FloatArray
 from .._origin import traced
 from ..cube import Cube
-from ..data import class_sizes
-from .meanfield import XI_WEIGHT, System
-from .predictions import shell_accuracy
+from ..data import planted_sizes
+from .edge import mean_square
+from .meanfield import System
+from .predictions import plane_accuracy
 
 _STARTS = 10.0 ** np.arange(0, 6.5, 0.5)  # lengths of w from which the rest is looked for
 _FOUND = 1e-7  # relative lack of balance
@@ -59,14 +60,9 @@ class NoiseLaw:
 
     def accuracy(self, alpha: float = 10.0) -> FloatArray:
         """Accuracy on the concentrated test, shape (draws,)."""
-        parts = self.along, self.lateral[:, None], self.b[:, None]
-        finite = np.isfinite(self.along)
-        found = shell_accuracy(
-            *(part[finite] for part in parts), d=self.d, gamma=self.gamma, alpha=alpha
-        )
-        result = np.ones(len(finite))
-        result[finite] = found[:, 0, 0]
-        return result
+        planes = self.along, self.lateral, self.b
+        found = plane_accuracy(*planes, d=self.d, gamma=self.gamma, alpha=alpha)
+        return np.where(np.isfinite(self.along), found, 1.0)
 
 
 @traced
@@ -97,10 +93,7 @@ def noise_law(
     -----
     Some 30 ms for 16 draws. Wrong points' projections are stratified over them.
     """
-    sizes = class_sizes(n_pos, n_neg)
-    planted = (
-        _checks.count("sv_pos", sv_pos, 0, sizes[0]), _checks.count("sv_neg", sv_neg, 0, sizes[1]),
-    )  # fmt: skip
+    sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube, rest = Cube(d, gamma), np.subtract(sizes, planted)
     flips = _checks.count("flips", flips, 1, int(rest.sum()))
     states = -(-_checks.count("draws", draws, 1) // _AROUND)
@@ -141,23 +134,22 @@ def _at_rest(system: System, start: FloatArray | None) -> FloatArray | None:
 
     def lack(x: FloatArray) -> FloatArray:
         """Relative lack of balance in each equation; lengths are positive, by logarithms."""
-        a, b, square, theta = state(x)
-        near, s, slope, hold = system.points(np.array([a, b, square, theta]))
-        share, pull = system.share[near], XI_WEIGHT @ s
-        lateral = share * system.variance[near]
+        _, _, square, theta = now = state(x)
+        near, pull, curved, squared = system.means(now)
+        share, lateral = system.share[near], system.share[near] * system.variance[near]
         along, bias = system.sides[:, near] @ (share * pull)
         outwards = np.maximum(system.u[near], 0) @ (share * pull)
-        curvature = lateral @ (XI_WEIGHT @ (slope / hold))
-        kicks = system.load * theta * (lateral @ (XI_WEIGHT @ s**2))
+        curvature = lateral @ curved
+        kicks = system.load * theta * (lateral @ squared)
         across = x[2:] if flat else [kicks / (curvature * square) - 1, curvature * theta - 1]
         return np.array([along / outwards, bias / (share @ pull), *across])
 
     def narrow(a: float) -> FloatArray:
         """Guess for such a length, with a cloud around w_true so narrow that no point feels it."""
-        near, s, slope, _ = system.points(np.array([a, 0.0, 0.0, 0.0]))
+        near, _, curved, squared = system.means(np.array([a, 0.0, 0.0, 0.0]))
         lateral = system.share[near] * system.variance[near]
-        theta = 1 / max(float(lateral @ (XI_WEIGHT @ slope)), 1e-100)
-        square = system.load * theta**2 * float(lateral @ (XI_WEIGHT @ s**2))
+        theta = 1 / max(float(lateral @ curved), 1e-100)
+        square = system.load * theta**2 * float(lateral @ squared)
         return np.array([a, 0.0, square, theta])
 
     last = [] if start is None else [start]
@@ -176,9 +168,8 @@ def _scatter(system: System, state: FloatArray) -> FloatArray:
 
     Without what pushes b from across, which is small here: |v| does not grow with time.
     """
-    near, s, slope, hold = system.points(state)
+    near, pull, curved, _ = system.means(state)
     share, sides = system.share[near], system.sides[:, near]
-    pull, curved = XI_WEIGHT @ s, XI_WEIGHT @ (slope / hold)
     force = np.zeros((2, 2))
     for rows in system.bulk[:2]:
         weight = system.share[rows]
@@ -209,8 +200,7 @@ def separability_threshold(share: float) -> float:
     u, weight = 5 * (nodes + 1), 5 * weight * 2 * norm.pdf(5 * (nodes + 1))
 
     def mean(t: float) -> float:
-        m = t * np.array([[-1.0], [1.0]]) * u
-        square = (1 + m**2) * norm.cdf(m) + m * norm.pdf(m)
+        square = mean_square(t * np.array([[-1.0], [1.0]]) * u)
         return float(np.array([1 - share, share]) @ square @ weight)
 
     return mean(minimize_scalar(mean, bounds=(0, 1e3), method="bounded").x)

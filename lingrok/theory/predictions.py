@@ -27,7 +27,6 @@ _QUANTILES = (0.1, 0.5, 0.9)  # of a predicted time
 _SEEDS = 45  # biases, at the middles of as many equal parts of their law; among them the quantiles
 _STRATA = (9, 15)  # of the length and of the bias: seeds for times by accuracy
 _LUCK = 5  # of the test's points
-_RANKS = tuple(round(q * _SEEDS - 0.5) for q in _QUANTILES)
 _XI, _XI_WEIGHT = hermegauss(7)
 _XI_WEIGHT /= _XI_WEIGHT.sum()
 
@@ -44,9 +43,7 @@ class PredictedTime:
     high: float
 
 
-def predicted_accuracy(
-    field: MeanField, *, alpha: float = 10.0, quantile: float | None = None
-) -> FloatArray:
+def predicted_accuracy(field: MeanField, *, alpha: float = 10.0) -> FloatArray:
     """Predict the accuracy on the concentrated test, shape (k,): its mean over seeds.
 
     Parameters
@@ -54,22 +51,14 @@ def predicted_accuracy(
     field : MeanField
     alpha : float
         As in `sample_concentrated`.
-    quantile : float, optional
-        Not the mean, but the seed at this quantile of the lateral length, with the mean bias.
 
     Raises
     ------
     ValueError
-        For alpha <= 1/2, and a quantile outside of (0, 1).
+        For alpha <= 1/2.
     """
-    if quantile is None:
-        curves = _accuracy(field, alpha, *_law(field, ndtri(_LENGTHS), _XI))
-        return np.asarray(np.einsum("kqj,q,j->k", curves, _LENGTH_WEIGHT, _XI_WEIGHT))
-    if not 0 < _checks.number("quantile", quantile) < 1:
-        raise ValueError(f"quantile must be above 0 and below 1, got {quantile!r}")
-    lengths, _ = _law(field, ndtri([quantile]), np.zeros(1))
-    offsets = (field.b / field.along)[:, None, None]
-    return np.asarray(_accuracy(field, alpha, lengths, offsets)[:, 0, 0])
+    curves = _accuracy(field, alpha, *_law(field, ndtri(_LENGTHS), _XI))
+    return np.asarray(np.einsum("kqj,q,j->k", curves, _LENGTH_WEIGHT, _XI_WEIGHT))
 
 
 def predicted_grokking_time(
@@ -111,8 +100,7 @@ def predicted_grokking_time(
     if by == "distance":
         _, offsets = _law(field, np.zeros(1), _middles(_SEEDS), joint=False)
         distance = np.abs(offsets[:, 0]) * (field.along / field.norm)[:, None]
-        times = np.sort(_crossings(field, distance, level))
-        return PredictedTime(*times[list(_RANKS)].tolist())
+        return _middle(_crossings(field, distance, level))
     if eps == 0:
         raise ValueError("eps must be above 0 by accuracy (the last point is a matter of luck)")
     lengths, offsets = _law(field, *map(_middles, _STRATA))
@@ -135,8 +123,13 @@ def predicted_grokking_time(
         return PredictedTime(np.nan, np.nan, np.nan)
     first, last = np.searchsorted(field.steps, [np.nanmin(outer), outer.max()])
     part = slice(max(min(first, len(field.steps) - 1) - 2, 0), last + 2)
-    times = np.sort(crossings(part, slice(None), slice(None)))
-    return PredictedTime(*times[[round(q * len(times) - 0.5) for q in _QUANTILES]].tolist())
+    return _middle(crossings(part, slice(None), slice(None)))
+
+
+def _middle(times: FloatArray) -> PredictedTime:
+    """Pick the quantiles of seeds' times."""
+    ranks = [round(q * len(times) - 0.5) for q in _QUANTILES]
+    return PredictedTime(*np.sort(times)[ranks].tolist())
 
 
 def _crossings(
@@ -442,6 +435,14 @@ def shell_accuracy(
         at += share.take(node, mode="clip")
         found[k] = (at[0] + at[1]) @ weight
     return np.asarray(found / (2 * weight.sum()))
+
+
+def plane_accuracy(
+    along: FloatArray, lateral: FloatArray, b: FloatArray, *, d: int, gamma: float, alpha: float
+) -> FloatArray:
+    """Accuracy on the shell of k hyperplanes, of which w has these components: shape (k,)."""
+    parts = along, np.abs(lateral)[:, None], b[:, None]
+    return shell_accuracy(*parts, d=d, gamma=gamma, alpha=alpha)[:, 0, 0]
 
 
 @lru_cache(maxsize=64)

@@ -101,7 +101,7 @@ def _fluctuations(system: Any, states: FloatArray) -> _Local:
     hold = 1 + r * slope
     k = slope / hold  # minus ds/dx, the points reacting; x is the margin without the reaction
     bend = -system.bends(z, s, slope, system.width[near])[0] / hold**3  # dk/dx
-    r, load = system.reaction * felt, system.lateral / system.n  # r by theta
+    r = system.reaction * felt  # by theta
     # Averages over xi, shape (k, group): all that follows is made of them
     mean_s, mean_k, mean_bend = (chance @ one for one in (s, k, bend))
     sk, s_bend, square_k = (chance @ one for one in (s * k, s * bend, s * s * k))
@@ -110,7 +110,7 @@ def _fluctuations(system: Any, states: FloatArray) -> _Local:
     covary = np.einsum("pkjg,qkjg,j->pqkg", varying, varying, chance)
     square_s, k_square = covary[0, 0] + mean_s**2, covary[1, 1] + mean_k**2
     answers = np.zeros((len(states), 2, 3))  # of (|v|^2, theta) to (a, b, penalty)
-    if load:
+    if system.load:
         # At rest 1/theta = K + penalty and |v|^2 = load theta^2 Q, Q = <V s^2>. Before, what has
         # not decayed yet acts like a penalty, as early stopping does: so 1/theta stands for K
         q, c = square_s @ lateral, felt / 2
@@ -136,7 +136,7 @@ def _fluctuations(system: Any, states: FloatArray) -> _Local:
     along = np.einsum("epkg,pkg->ekg", slopes[:2], np.stack([mean_k, mean_bend, sk])) * share
     drift = -np.einsum("fg,ekg->kfe", sides, along) - np.diag(system.l2)
     forces = np.zeros((len(states), 3, 3))
-    if load:
+    if system.load:
         half = np.einsum("epkg,pqkg->eqkg", parts * share, covary)
         forces = np.einsum("eqkg,fqkg->kef", half, parts) / system.n
         theta_by, stiff = answers[:, 1], system.lateral * theta**2

@@ -31,7 +31,7 @@ from ..data import Dataset, class_sizes
 from ..measures import crossing_time
 from .margin import max_margin
 from .population import FARTHEST, lateral_variance, slice_area
-from .predictions import lateral_distribution, shell_accuracy
+from .predictions import lateral_distribution, plane_accuracy
 
 _CORNER = HALF_WIDTH * np.sqrt(2)  # of the square: the largest projection, and half of the diagonal
 _NEAREST, _A_DIMENSION = 48, 24  # points of a class that are drawn one by one, at least
@@ -124,8 +124,7 @@ class UnplantedLaw:
     def _shell(
         self, along: FloatArray, lateral: FloatArray, b: FloatArray, alpha: float
     ) -> FloatArray:
-        parts = along, np.abs(lateral)[:, None], b[:, None]
-        return shell_accuracy(*parts, d=self.d, gamma=self.gamma, alpha=alpha)[:, 0, 0]
+        return plane_accuracy(along, lateral, b, d=self.d, gamma=self.gamma, alpha=alpha)
 
 
 @traced
