@@ -607,6 +607,7 @@ def test_critical_penalty_of_support_vectors_and_its_bounds():
     assert critical_l2(0.05, **known) > law
     assert critical_l2(0, **known, n_pos=1000, n_neg=1000) == pytest.approx(law, rel=0.03)
     assert critical_l2(0, **known | {"sv_neg": 350}) == np.inf
+    assert np.isnan(critical_l2(0.05, **known | {"gamma": 1.0}, n_pos=1000, n_neg=1000))
     with refuses("n_pos", "900"):
         critical_l2(0, **known, n_pos=1000, n_neg=900)
     with refuses("loss", "SQUARED"):

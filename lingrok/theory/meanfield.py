@@ -331,8 +331,9 @@ def stationary_l2(
     decay = float(system.u[near] @ (share * pull) / a)
     theta = 1 / float((share * system.variance[near]) @ curved + decay)
     start = np.log([a, abs(b), max(square, 1e-20), theta, decay])
-    found = root(rest, start, method="hybr", tol=1e-10)
-    if np.abs(found.fun).max() > 1e-4:
+    with np.errstate(over="ignore", invalid="ignore"):  # on its way to where there is no rest
+        found = root(rest, start, method="hybr", tol=1e-10)
+    if not np.abs(found.fun).max() <= 1e-4:
         return np.nan
     return float(np.exp(found.x[4]))
 

@@ -264,7 +264,8 @@ def critical_l2(
     Returns
     -------
     float
-        Infinite where as many are planted in either class: the mean bias is 0 then.
+        Infinite where as many are planted in either class: the mean bias is 0 then. NaN where the
+        mean field finds no rest at that distance, as with wide margins.
 
     Raises
     ------
