@@ -90,7 +90,10 @@ def pull(
         For an unknown formula, and a dtype that is not a float.
     """
     _checks.one_of("formula", formula, tuple(FORMULAS))
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = np.dtype(object)
     if kind.kind != "f":
         raise ValueError(f"dtype must be a float type, got {dtype!r}")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
