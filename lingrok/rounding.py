@@ -91,11 +91,10 @@ def pull(
     """
     _checks.one_of("formula", formula, tuple(FORMULAS))
     try:
-        kind = np.dtype(dtype)
+        if (kind := np.dtype(dtype)).kind != "f":
+            raise TypeError
     except TypeError:
-        kind = np.dtype(object)
-    if kind.kind != "f":
-        raise ValueError(f"dtype must be a float type, got {dtype!r}")
+        raise ValueError(f"dtype must be a float type, got {dtype!r}") from None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         margins, positive = np.broadcast_arrays(np.asarray(z, kind), np.asarray(y) > 0)
         return np.asarray(FORMULAS[formula](margins, positive), kind)
