@@ -87,9 +87,11 @@ def pull(
         For an unknown formula, and a dtype that is not a float.
     """
     _checks.one_of("formula", formula, tuple(FORMULAS))
-    kind = np.dtype(dtype)
-    if kind.kind != "f":
-        raise ValueError(f"dtype must be a float type, got {dtype!r}")
+    try:
+        if (kind := np.dtype(dtype)).kind != "f":
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"dtype must be a float type, got {dtype!r}") from None
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         margins, positive = np.broadcast_arrays(np.asarray(z, kind), np.asarray(y) > 0)
         return np.asarray(FORMULAS[formula](margins, positive), kind)

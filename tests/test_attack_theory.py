@@ -249,6 +249,13 @@ def test_where_the_theory_has_ended_there_is_no_number():
     np.testing.assert_array_equal(np.isnan(found), [False, True])
 
 
+def test_an_endless_ball_takes_all():
+    found = predicted_adversarial_accuracy(
+        hyperplanes(3, lateral=0.1, sd=(0.1, 0.1)), epsilon=1e300
+    )
+    np.testing.assert_array_equal(found, 0)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "wrong"),
     [
@@ -265,6 +272,7 @@ def test_where_the_theory_has_ended_there_is_no_number():
         ("pgd_steps", "0", {"method": "pgd", "pgd_steps": 0}),
         ("formula", "'log'", {"method": "pgd", "pgd_formula": "log"}),
         ("dtype", "int", {"method": "pgd", "pgd_dtype": int}),
+        ("dtype", "'flaot32'", {"method": "pgd", "pgd_dtype": "flaot32"}),
         ("clip", "(-4, 5)", {"clip": (-4, 5)}),
         ("clip", "(-5, 4)", {"clip": (-5, 4)}),
         ("clip", "(-5,)", {"clip": (-5,)}),

@@ -61,6 +61,17 @@ def test_planted_points_are_separable_as_often(k, m, d):
     assert 0.2 < expected < 0.9
 
 
+def test_far_above_the_edge_hardly_any_are_separable():
+    """Where volumes rise from next to nothing the sum must not end, as it once did, at 1."""
+    assert separable_share(350, 250, 2) == pytest.approx(2 / comb(600, 350), rel=1e-9)
+    assert 0 < separable_share(350, 250, 16) < 1e-100
+    assert separable_share(2000, 2000, 100) == 0
+    for d in (3, 4, 5, 12):  # over all labels, Cover's count
+        shares = [separable_share(k, 60 - k, d) for k in range(61)]
+        law = binom.cdf(d - 1, 59, 0.5)
+        assert binom.pmf(np.arange(61), 60, 0.5) @ shares == pytest.approx(law, rel=1e-8)
+
+
 def test_assumption_31_holds_where_planted_points_are_not_separable():
     seen = set()
     for seed in range(24):
@@ -88,6 +99,7 @@ def test_the_edge_is_where_the_share_falls_from_1_to_0():
 
 def test_late_margins_rest_at_a_width():
     assert rest_width(1e-3) == pytest.approx(1e-3**0.5, rel=2e-3)
+    assert rest_width(1e-30) == pytest.approx(1e-15)
     field = mean_field(
         800, 800, 10**12, sv_pos=150, sv_neg=150, d=76, gamma=1e-2, checkpoints=[10**12]
     )
@@ -177,6 +189,7 @@ def test_a_class_of_more_planted_points_pushes_the_widest_away():
         ),
         (lambda: widest_margin(5, 5, sv_pos=6, sv_neg=1, d=3, gamma=1e-2), "sv_pos"),
         (lambda: widest_margin(9, 5, sv_pos=1, sv_neg=6, d=3, gamma=1e-2), "sv_neg"),
+        (lambda: widest_margin(5, 0, sv_pos=1, sv_neg=0, d=3, gamma=1e-2), "n_neg"),
         (lambda: mean_field(9, 9, 10, widest=13), "widest must be above 0 and at most 12"),
         (lambda: mean_field(9, 9, 10, widest=0), "widest must be above 0 and at most 12"),
     ],

@@ -219,7 +219,7 @@ def test_few_points_and_one_dimension():
         ({"lr": -1}, "lr must be"),
         ({"draws": 0}, "draws must be"),
         ({"seed": -1}, "seed must be"),
-        ({"path": 2}, "path must be"),
+        ({"d": 3, "path": "no"}, "path must be"),
     ],
 )
 def test_bad_laws_are_refused(change, message):
@@ -230,11 +230,14 @@ def test_bad_laws_are_refused(change, message):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: LAW.at(0.5), "step must be"),
-        (lambda: LAW.time(0.0), "level must be"),
-        (lambda: LAW.time(1.0), "level must be"),
+        (lambda law: law.at(0.5), "step must be from 1"),
+        (lambda law: law.at(1e300), "step must be from 1 to .*, where a path ends"),
+        (lambda law: law.time("half"), "level must be"),
+        (lambda law: law.time(None), "level must be"),
+        (lambda law: law.time([[0.5]]), "level must have 1 axes"),
+        (lambda law: law.time(1.0), "level must be above 0 and below 1"),
     ],
 )
-def test_a_law_refuses(ask, message):
+def test_bad_questions_are_refused(ask, message):
     with pytest.raises(ValueError, match=message):
-        ask()
+        ask(unplanted_law(50, 50, draws=2))

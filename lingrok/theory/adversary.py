@@ -37,6 +37,7 @@ from .spread import squares
 
 _CELLS = 192  # over the projections of a test
 _DRAWS = 24  # of e and l
+_LARGEST = 1e100  # epsilon, beyond which squares overflow; it takes all there is long before
 
 
 def predicted_adversarial_accuracy(
@@ -74,7 +75,8 @@ def predicted_adversarial_accuracy(
     _checks.one_of("test", test, ("standard", "concentrated"))
     _checks.one_of("method", method, ("exact", "pgd"))
     _checks.one_of("preserve_label", preserve_label, (True, False))
-    epsilon, alpha = _checks.at_least_zero("epsilon", epsilon), _checks.alpha(alpha)
+    epsilon = min(_checks.at_least_zero("epsilon", epsilon), _LARGEST)
+    alpha = _checks.alpha(alpha)
     clearance = _checks.at_least_zero("clearance", clearance)
     if clearance > 1:
         raise ValueError(f"clearance must be from 0 to 1, got {clearance!r}")

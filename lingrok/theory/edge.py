@@ -28,7 +28,7 @@ from .population import lateral_variance, projections
 from .predictions import plane_accuracy
 
 _FAR = 8  # standard deviations: of what is summed over faces of a cone
-_FEW = 40  # dimensions, up to which all of a sum is taken
+_FEW = 120  # rays of a face, up to which an integrand's tails are fat
 _GRID = np.linspace(-8, 8, 801)  # of the standard normal xi: margins may be 30 wide
 _NEAREST = 1e-4  # to the edge: beyond, the grid is too coarse for the width
 _GRID_WEIGHT = norm.pdf(_GRID) / norm.pdf(_GRID).sum()
@@ -64,14 +64,17 @@ def separable_share(sv_pos: int, sv_neg: int, d: int) -> float:
     if min(k, m) == 0 or n <= d:
         return 1.0
     # Volumes of every other dimension add up to 1/2: the side with the smaller ones is summed
-    below = d > _FEW and _intrinsic_volume(k, m, d + 3) > _intrinsic_volume(k, m, d + 1)
-    total = 0.0
-    for q in range(d - 1, 1, -2) if below else range(d + 1, n + 1, 2):
+    near, far = (_intrinsic_volume(k, m, q) for q in (d + 1, d + 3))
+    more = far > near or (far == 0 and n > (d - 1) * edge(k / n))  # below the largest volume
+    # That of dimension 0 is half the share in d = 2, where all orders on a line are as likely
+    log_least = gammaln(k + 1) + gammaln(m + 1) - gammaln(n + 1)
+    total = float(np.exp(log_least)) if more and d % 2 == 0 else 0.0
+    for q in range(d - 1, 1, -2) if more else range(d + 1, n + 1, 2):
         volume = _intrinsic_volume(k, m, q)
         total += volume
-        if volume < 1e-13 * total or total < 1e-100:
+        if volume <= 1e-13 * total:
             break
-    return float(np.clip(2 * total if below else 1 - 2 * total, 0, 1))
+    return float(np.clip(2 * total if more else 1 - 2 * total, 0, 1))
 
 
 def _intrinsic_volume(k: int, m: int, q: int) -> float:
@@ -96,7 +99,7 @@ def _intrinsic_volume(k: int, m: int, q: int) -> float:
         up, down = mills(s), mills(-s)
         curved = q - i * up * (s + up) - j * down * (down - s)
         s = s - np.clip((q * s + i * up - j * down) / curved, -0.5, 0.5)
-    x = _SINH[q > 3 * _FEW]  # nearly a Gaussian, or one with fat tails
+    x = _SINH[q > _FEW]  # nearly a Gaussian, or one with fat tails
     step = (x[1] - x[0]) * np.cosh(x)
     path = s + 1j * np.sinh(x) / np.sqrt(curved)
     log_moment = i * np.log(wofz(-1j * path / np.sqrt(2)) / 2)
@@ -104,6 +107,8 @@ def _intrinsic_volume(k: int, m: int, q: int) -> float:
     top = log_moment.real.max(axis=1, keepdims=True)
     total = (np.exp(log_moment - top).real * step).sum(axis=1, keepdims=True) / np.sqrt(curved)
     inside = top + np.log(np.maximum(total, 1e-300) * np.sqrt(q / (2 * np.pi)))
+    if q == 2:  # half of a line; the integrand's tail is too fat for the grid
+        inside = np.log(np.full(i.shape, 0.5))
     # Outside: all other rays fall on their class's side of a Gaussian threshold
     z, root_q = np.zeros(i.shape), np.sqrt(q)
     for _ in range(20):
@@ -176,11 +181,11 @@ def rest_width(load: float, share: float = 0.5) -> float:
         ])  # fmt: skip
 
     # From what is known of both ends
-    sigma = np.sqrt(load + 0.86 * (1 / (most - load) - 1 / most - load / most**2))
+    sigma = np.sqrt(load + 0.86 * load**2 / (most**2 * (most - load)))
     start = [np.log(sigma), np.log(load * (1 + 2 * sigma)), np.log(share / (1 - share)) / 2]
     start[2] += tilt * max(sigma - 1, 0)
     found = root(lack, start, tol=1e-12)
-    if np.abs(found.fun).max() > 1e-8:
+    if not np.abs(found.fun).max() <= 1e-8:
         raise RuntimeError(f"no rest found at load {load:g} and share {share:g}: {found.message}")
     return float(np.exp(found.x[0]))
 
@@ -221,15 +226,17 @@ def widest_margin(
     Parameters
     ----------
     n_pos, n_neg, sv_pos, sv_neg, d, gamma
-        As in `sample_standard`, with d from 2 on.
+        As in `sample_standard`, but for a point of each class at least, and d from 2 on.
     alpha : float
         As in `sample_concentrated`.
 
     Raises
     ------
     ValueError
-        As in `sample_standard`.
+        As in `sample_standard`, and for an empty class, from which nothing bounds the margin.
     """
+    for name, many in (("n_pos", n_pos), ("n_neg", n_neg)):
+        _checks.count(name, many, 1)
     sizes, planted = planted_sizes(n_pos, n_neg, sv_pos, sv_neg)
     cube = Cube(_checks.count("d", d, 2), gamma)
     d, gamma, n, half = cube.d, cube.gamma, sum(sizes), cube.gamma / 2

@@ -86,11 +86,13 @@ class UnplantedLaw:
         Raises
         ------
         ValueError
-            Where the path was not drawn, as in `time`, and for a step below 1.
+            Where the path was not drawn, as in `time`, and for a step that is not from 1 to where
+            the first of the paths ends, with a margin of 36.
         """
         self._need_path()
-        if _checks.number("step", step) < 1:
-            raise ValueError(f"step must be at least 1, got {step!r}")
+        last = float(self.steps[:, -1].min())
+        if not 1 <= _checks.number("step", step) <= last:
+            raise ValueError(f"step must be from 1 to {last:.3g}, where a path ends, got {step!r}")
         lengths = np.hypot(self.along, self.lateral)
         times, now = np.log(self.steps), np.log(step)
         # Early, the length is a power of time; b goes along with it
@@ -106,13 +108,14 @@ class UnplantedLaw:
         The first step, 1, where it always is. Shape (draws,), for several levels (levels, draws).
         """
         self._need_path()
-        if not np.all((np.asarray(level) > 0) & (np.asarray(level) < 1)):
+        levels = _checks.finite("level", np.atleast_1d(level), 1)
+        if not np.all((levels > 0) & (levels < 1)):
             raise ValueError(f"level must be above 0 and below 1, got {level!r}")
         paths = zip(self.along, self.lateral, self.b, strict=True)
         wrong = [1 - self._shell(*parts, alpha) for parts in paths]
         found = [
             [crossing_time(*one, 1 - each) for one in zip(self.steps, wrong, strict=True)]
-            for each in np.atleast_1d(level)
+            for each in levels
         ]
         times = np.maximum(found, 1)
         return times if np.ndim(level) else times[0]
@@ -162,10 +165,10 @@ def unplanted_law(
     cube, lr = Cube(d, gamma), _checks.positive("lr", lr)
     draws = _checks.count("draws", draws, 1)
     rng = np.random.default_rng(_checks.count("seed", seed))
+    _checks.one_of("path", path, (True, False))
     if cube.d != 2:
         ends = np.array([_end(rng, sizes, cube) for _ in range(draws)])
         return UnplantedLaw(cube.d, cube.gamma, *ends.T, *np.empty((4, draws, 0)))
-    _checks.one_of("path", path, (True, False))
     parts = []
     for start in range(0, draws, _AT_ONCE):
         count = min(_AT_ONCE, draws - start)
