@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+from ipywidgets import FloatLogSlider
 
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 MOVES = 9
@@ -32,14 +33,20 @@ def rows():
     for path in sorted(CHAPTERS.glob("*.ipynb")):
         for pictures in sliders(path):
             live, seconds, shown = pictures.live, [], []
+            if live is None:  # drawn beforehand only
+                continue
             _, picture = pictures.widget().children
             picture.observe(lambda _, to=shown: to.append(time.perf_counter()), "value")
             for share in rng.random(MOVES):
                 value = live.min + share * (live.max - live.min)
-                value = int(value) if isinstance(live.value, int) else 10**value
+                if isinstance(live, FloatLogSlider):
+                    value = live.base**value
+                elif isinstance(live.value, int):
+                    value = int(value)
                 begun = time.perf_counter()
                 live.value = value
-                seconds.append(shown[-1] - begun)
+                if shown and shown[-1] > begun:  # a slider with steps may not have moved
+                    seconds.append(shown[-1] - begun)
             yield {
                 "work": f'slider "{pictures.name}" ({path.stem}), let go to picture',
                 "target": "0.1 s",

@@ -19,6 +19,7 @@ from IPython.core.pylabtools import print_figure
 from IPython.display import HTML, display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
@@ -160,6 +161,17 @@ class BookFigure(Figure):
             self.legend(**_shown(legend), loc="outside lower center")
 
 
+def _texts(artist: Artist) -> Iterator[Text]:
+    """All that is written in a figure, but not the numbers at ticks: to ask for them makes them."""
+    if isinstance(artist, Text):
+        yield artist
+    elif isinstance(artist, Axis):
+        yield artist.label
+    else:
+        for child in artist.get_children():
+            yield from _texts(child)
+
+
 def _shown(legend: Legend) -> Any:
     names = [one.get_text() for one in legend.get_texts()]
     return {"handles": legend.legend_handles, "labels": names}
@@ -225,7 +237,7 @@ def drawn(draw: Callable[_P, Figure]) -> Callable[_P, BookFigure]:
         with plt.rc_context(THEME):
             figure = draw(*args, **kwargs)
         plt.close(figure)
-        for text in figure.findobj(Text):
+        for text in _texts(figure):
             text.set_text(typeset(text.get_text()))
         if not isinstance(figure, BookFigure):
             raise TypeError(f"{draw.__name__} must draw by `subplots` of this module")

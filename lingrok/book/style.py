@@ -39,6 +39,7 @@ THEME: dict[Any, Any] = {
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.8,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # to look for ticks above takes a quarter of the drawing
     "legend.frameon": False,
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
